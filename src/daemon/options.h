@@ -1,0 +1,51 @@
+/* What the command line asks for, in one struct that nobody writes afterwards. */
+#pragma once
+
+#include <glib.h>
+#include <stdbool.h>
+
+#include "fs/fs.h"
+
+#define OPTIONS_NUMBERS 8 /* as many as --check-state and --resume-state take at most */
+#define OPTIONS_USAGE 2   /* exit status for a command line that is not understood */
+
+enum action {
+  ACTION_MOUNT,
+  ACTION_RELOAD,      /* --reload MOUNTPOINT */
+  ACTION_CHECK_STATE, /* --check-state, asked by a running daemon before an upgrade */
+  ACTION_RESUME,      /* --resume-state: this process image replaces a supervisor (handover.h) */
+  ACTION_EXIT,        /* all said: help, version */
+};
+
+struct options {
+  enum action action;
+  char *source;      /* the view: "posix" */
+  char *shown;       /* the source that the list of mounts shows: the view's name, or -o fsname= */
+  char *mount_point; /* absolute, without symbolic links */
+  char *directory;   /* of the shared memory objects: "/dev/shm"; -o shm_dir= (tests, containers) */
+
+  bool foreground; /* -f */
+  bool debug;      /* -d, implies -f */
+  bool supervise;  /* false: -o no_supervise */
+  bool replace;    /* -o replace: take the place of a dead mount */
+
+  unsigned long mount_flags; /* MS_RDONLY, MS_NOSUID, … */
+  bool noatime;
+  bool allow_other;
+  unsigned max_threads;
+  unsigned poll_us;  /* how long a thread polls the device before it sleeps; 0: not at all */
+  unsigned awake_us; /* how long processors are kept from deep idle states after a request */
+  char *
+      fuse_options; /* further options for the kernel, e.g. "max_read=…,"; "" or ends with a comma */
+
+  struct fs_options fs;
+  char **arguments; /* as given, for the re-exec of an upgrade; NULL-terminated */
+  int numbers[8];   /* --check-state's and --resume-state's numbers */
+  int numbers_count;
+};
+
+/* Parses argv. Returns 0 with *ret_options (for options_free()), or the exit status (> 0) after
+ * one clear line on stderr. The mount point is not touched where it may be the mount of this very
+ * process (ACTION_RESUME). */
+int options_parse(int argc, char **argv, struct options **ret_options);
+void options_free(struct options *options);

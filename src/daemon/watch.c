@@ -1,0 +1,216 @@
+/* Model: a thread reads a batch of events, boils it down to the names that changed and whether the
+ * directory did, and tells the file system each of them once.
+ *
+ * What such a notification waits for in the kernel is a lock that a request may hold, so this thread
+ * serves nothing and holds no lock of its own. Both kinds of event queue are read with the same
+ * steps; they differ in how one event is taken apart. */
+#include "daemon/watch.h"
+
+#include <errno.h>
+#include <glib.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/fanotify.h>
+#include <sys/inotify.h>
+
+#include "util/fd.h"
+
+/* A few hundred events; what does not fit is in the next batch. */
+#define BATCH_BYTES (32 * 1024)
+
+struct watch {
+  struct fs *fs; /* not owned */
+  enum watch_kind kind;
+  int fd;   /* not owned */
+  int stop; /* eventfd */
+  pthread_t thread;
+};
+
+/* What one batch of events says. */
+struct changes {
+  GHashTable *names; /* of the directory; a set */
+  bool directory;    /* its own attributes */
+  bool lost;         /* there were more than the queue holds */
+};
+
+/* --- opening ------------------------------------------------------------------------------- */
+
+static int open_fanotify(int directory_fd, unsigned flags) {
+  auto_fd int fd = fanotify_init(
+      FAN_CLASS_NOTIF | FAN_REPORT_DFID_NAME | FAN_NONBLOCK | FAN_CLOEXEC | flags, O_RDONLY);
+  if (fd < 0)
+    return -errno;
+  uint64_t mask = FAN_CREATE | FAN_DELETE | FAN_MOVED_FROM | FAN_MOVED_TO | FAN_ATTRIB | FAN_ONDIR;
+  if (fanotify_mark(fd, FAN_MARK_ADD, mask, directory_fd, NULL) < 0)
+    return -errno;
+  return fd_steal(&fd);
+}
+
+static int open_inotify(int directory_fd) {
+  auto_fd int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+  if (fd < 0)
+    return -errno;
+  char path[sizeof("/proc/self/fd/-2147483648")];
+  snprintf(path, sizeof(path), "/proc/self/fd/%d", directory_fd);
+  uint32_t mask = IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ATTRIB | IN_ONLYDIR;
+  if (inotify_add_watch(fd, path, mask) < 0)
+    return -errno;
+  return fd_steal(&fd);
+}
+
+int watch_open_kind(int directory_fd, enum watch_kind kind, int *ret_fd) {
+  int fd = kind == WATCH_FANOTIFY ? open_fanotify(directory_fd, FAN_UNLIMITED_QUEUE)
+                                  : open_inotify(directory_fd);
+  /* Without privilege fanotify (Linux 5.13) gives a queue of limited length. */
+  if (fd == -EPERM && kind == WATCH_FANOTIFY)
+    fd = open_fanotify(directory_fd, 0);
+  if (fd < 0)
+    return fd;
+  *ret_fd = fd;
+  return 0;
+}
+
+int watch_open(int directory_fd, enum watch_kind *ret_kind, int *ret_fd) {
+  *ret_kind = WATCH_FANOTIFY;
+  int code = watch_open_kind(directory_fd, WATCH_FANOTIFY, ret_fd);
+  if (code == 0)
+    return 0;
+  *ret_kind = WATCH_INOTIFY;
+  return watch_open_kind(directory_fd, WATCH_INOTIFY, ret_fd);
+}
+
+/* --- taking events apart ------------------------------------------------------------------- */
+
+/* gone: the name leads elsewhere now, or nowhere. A name that is only new is not known to anybody
+ * yet, as absent names are not cached. The name may be missing: the event is the directory's own. */
+static void note(struct changes *changes, const char *name, bool gone) {
+  changes->directory = true;
+  if (gone && name && name[0] != '\0' && strcmp(name, ".") != 0)
+    g_hash_table_add(changes->names, g_strdup(name));
+}
+
+/* The name in the FAN_EVENT_INFO_TYPE_DFID_NAME record among an event's records, where it follows the
+ * directory's handle; NULL when there is none. */
+static const char *fanotify_name(const char *records, const char *end) {
+  const struct fanotify_event_info_fid *info;
+  for (; records + sizeof(*info) <= end; records += info->hdr.len) {
+    info = (const void *)records;
+    if (info->hdr.info_type == FAN_EVENT_INFO_TYPE_DFID_NAME) {
+      const struct file_handle *handle = (const void *)info->handle;
+      return (const char *)handle->f_handle + handle->handle_bytes;
+    }
+    if (info->hdr.len == 0)
+      break;
+  }
+  return NULL;
+}
+
+static void parse_fanotify(const char *batch, ssize_t size, struct changes *changes) {
+  const pid_t self = getpid();
+  const char *at = batch, *end = at + size;
+  struct fanotify_event_metadata event;
+  for (; at + sizeof(event) <= end; at += event.event_len) {
+    /* Events start at multiples of 4 bytes, which is not enough for reading this one in place. */
+    memcpy(&event, at, sizeof(event));
+    if (event.mask & FAN_Q_OVERFLOW)
+      changes->lost = true;
+    /* The kernel knows what went through the mount, and what it did to its caches. */
+    else if (event.pid != self)
+      note(changes, fanotify_name(at + event.metadata_len, at + event.event_len),
+           event.mask & (FAN_DELETE | FAN_MOVED_FROM | FAN_MOVED_TO));
+  }
+}
+
+static void parse_inotify(const char *batch, ssize_t size, struct changes *changes) {
+  const char *at = batch, *end = at + size;
+  const struct inotify_event *event;
+  for (; at < end; at += sizeof(*event) + event->len) {
+    event = (const void *)at;
+    if (event->mask & IN_Q_OVERFLOW)
+      changes->lost = true;
+    else
+      note(changes, event->len > 0 ? event->name : NULL,
+           event->mask & (IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO));
+  }
+}
+
+/* --- telling ------------------------------------------------------------------------------- */
+
+static void tell(struct watch *watch, const struct changes *changes) {
+  if (changes->lost) {
+    fs_everything_changed(watch->fs);
+    return;
+  }
+  GHashTableIter iter;
+  gpointer name;
+  g_hash_table_iter_init(&iter, changes->names);
+  while (g_hash_table_iter_next(&iter, &name, NULL))
+    fs_name_changed(watch->fs, STORE_ROOT, name);
+  if (changes->directory)
+    fs_directory_changed(watch->fs, STORE_ROOT);
+}
+
+/* Reads one batch and tells what it says; false when there is nothing to read. */
+static bool read_batch(struct watch *watch, void *batch, GHashTable *names) {
+  ssize_t size = read(watch->fd, batch, BATCH_BYTES);
+  if (size <= 0)
+    return false;
+  struct changes changes = {.names = names};
+  if (watch->kind == WATCH_FANOTIFY)
+    parse_fanotify(batch, size, &changes);
+  else
+    parse_inotify(batch, size, &changes);
+  tell(watch, &changes);
+  g_hash_table_remove_all(names);
+  return true;
+}
+
+static void *watch_run(void *data) {
+  struct watch *watch = data;
+  g_autofree void *batch = g_malloc(BATCH_BYTES);
+  g_autoptr(GHashTable) names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  struct pollfd wait[2] = {{watch->fd, POLLIN, 0}, {watch->stop, POLLIN, 0}};
+  while (wait[1].revents == 0) {
+    if (poll(wait, G_N_ELEMENTS(wait), -1) > 0 && wait[0].revents)
+      read_batch(watch, batch, names);
+  }
+  return NULL;
+}
+
+/* --- the thread ---------------------------------------------------------------------------- */
+
+static int start_thread(struct watch *watch) {
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  int code = pthread_create(&watch->thread, NULL, watch_run, watch);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  return -code;
+}
+
+int watch_start(struct fs *fs, enum watch_kind kind, int fd, struct watch **ret_watch) {
+  auto_fd int stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (stop < 0)
+    return -errno;
+  g_autofree struct watch *watch = g_new0(struct watch, 1);
+  *watch = (struct watch){.fs = fs, .kind = kind, .fd = fd, .stop = stop};
+  int code = start_thread(watch);
+  if (code < 0)
+    return code;
+  fd_steal(&stop);
+  *ret_watch = g_steal_pointer(&watch);
+  return 0;
+}
+
+void watch_stop(struct watch *watch) {
+  if (!watch)
+    return;
+  eventfd_write(watch->stop, 1);
+  pthread_join(watch->thread, NULL);
+  fd_close(watch->stop);
+  g_free(watch);
+}

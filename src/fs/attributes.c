@@ -1,0 +1,137 @@
+/* Attributes: read afresh for every request, because a program on the native side may change them
+ * at any time.
+ *
+ * An inode that lost its last name, and that nobody has open through the mount, is answered with
+ * ESTALE although the store may still know it: the path that led here is out of date, and on ESTALE
+ * the kernel walks it again. */
+#include <errno.h>
+#include <fcntl.h>
+
+#include "fs/internal.h"
+#include "util/fd.h"
+
+#define ROOT_ATTR_TIMEOUT 3600.0 /* seconds, while the directory is watched */
+
+double fs_attr_timeout(const struct fs *fs, uint64_t node) {
+  return node == STORE_ROOT && fs->options.watched ? ROOT_ATTR_TIMEOUT : fs->options.attr_timeout;
+}
+
+static int attributes_of_kept(struct fs *fs, uint64_t node, struct stat *ret) {
+  auto_fd int fd = opens_dup_fd(fs->opens, node);
+  if (fd < 0)
+    return -ESTALE;
+  return fstat(fd, ret) < 0 ? -errno : 0;
+}
+
+int fs_live_attributes(struct fs *fs, uint64_t node, struct stat *ret) {
+  struct stat attributes;
+  int code = fs->store->ops->get_attributes(fs->store, node, &attributes);
+  if (code == -ESTALE)
+    code = attributes_of_kept(fs, node, &attributes);
+  if (code < 0)
+    return code;
+  if (attributes.st_nlink == 0 && !opens_is_open(fs->opens, node))
+    return -ESTALE;
+  *ret = attributes;
+  return 0;
+}
+
+static void reply_attributes(fuse_req_t request, int code, uint64_t node,
+                             const struct stat *attributes) {
+  if (code < 0)
+    fs_reply(request, code);
+  else
+    fuse_reply_attr(request, attributes, fs_attr_timeout(fs_of(request), node));
+}
+
+void fs_getattr(fuse_req_t request, fuse_ino_t node, struct fuse_file_info *file) {
+  (void)file;
+  struct stat attributes;
+  int code = fs_live_attributes(fs_of(request), node, &attributes);
+  reply_attributes(request, code, node, &attributes);
+}
+
+/* The kernel's flag for one of the two times: set to a value, set to now, or left alone. */
+static struct timespec time_change(int mask, int set, int now, struct timespec value) {
+  if (mask & now)
+    return (struct timespec){.tv_nsec = UTIME_NOW};
+  if (mask & set)
+    return value;
+  return (struct timespec){.tv_nsec = UTIME_OMIT};
+}
+
+#define TIMES                                                                                      \
+  (FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_ATIME_NOW | FUSE_SET_ATTR_MTIME_NOW)
+#define KILL (FUSE_SET_ATTR_KILL_SUID | FUSE_SET_ATTR_KILL_SGID)
+
+static unsigned change_mask(int mask) {
+  static const struct {
+    int from;
+    unsigned to;
+  } bits[] = {
+      {FUSE_SET_ATTR_MODE, STORE_CHANGE_MODE},
+      {FUSE_SET_ATTR_UID, STORE_CHANGE_UID},
+      {FUSE_SET_ATTR_GID, STORE_CHANGE_GID},
+      {FUSE_SET_ATTR_SIZE, STORE_CHANGE_SIZE},
+      {TIMES, STORE_CHANGE_TIMES},
+      {KILL, STORE_CHANGE_KILL_SETID},
+  };
+  unsigned changes = 0;
+  for (size_t i = 0; i < G_N_ELEMENTS(bits); i++)
+    if (mask & bits[i].from)
+      changes |= bits[i].to;
+  return changes;
+}
+
+static struct store_change change_of(int mask, const struct stat *to) {
+  return (struct store_change){
+      .mask = change_mask(mask),
+      .mode = to->st_mode,
+      .uid = to->st_uid,
+      .gid = to->st_gid,
+      .size = to->st_size,
+      .times = {time_change(mask, FUSE_SET_ATTR_ATIME, FUSE_SET_ATTR_ATIME_NOW, to->st_atim),
+                time_change(mask, FUSE_SET_ATTR_MTIME, FUSE_SET_ATTR_MTIME_NOW, to->st_mtim)},
+  };
+}
+
+/* With the descriptor that serves the inode, where there is one. */
+static int change(struct fs *fs, uint64_t node, const struct store_change *change,
+                  struct stat *ret) {
+  struct opened opened = {.fd = -1};
+  bool found = opens_find(fs->opens, node, &opened);
+  int code = fs->store->ops->change(fs->store, node, opened.fd, change, ret);
+  if (found)
+    opens_let_go(fs->opens, &opened);
+  return code;
+}
+
+/* Without a file the kernel came by a path, which may be out of date. */
+void fs_setattr(fuse_req_t request, fuse_ino_t node, struct stat *attributes, int mask,
+                struct fuse_file_info *file) {
+  struct fs *fs = fs_of(request);
+  struct store_change wish = change_of(mask, attributes);
+  struct stat now;
+  int code = file ? 0 : fs_live_attributes(fs, node, &now);
+  if (code == 0)
+    code = change(fs, node, &wish, &now);
+  reply_attributes(request, code, node, &now);
+}
+
+#if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 18)
+/* Asked only for what attributes do not have: the time of birth. */
+void fs_statx(fuse_req_t request, fuse_ino_t node, int flags, int mask,
+              struct fuse_file_info *file) {
+  (void)flags, (void)file;
+  struct fs *fs = fs_of(request);
+  struct statx answer;
+  unsigned asked = (unsigned)mask | STATX_BASIC_STATS;
+  int code = fs->store->ops->get_statx(fs->store, node, asked, &answer);
+  if (code == 0 && answer.stx_nlink == 0 && !opens_is_open(fs->opens, node))
+    code = -ESTALE;
+  if (code < 0)
+    fs_reply(request, code);
+  else
+    fuse_reply_statx(request, 0, &answer, fs_attr_timeout(fs, node));
+}
+#endif

@@ -1,0 +1,238 @@
+/* Data that the daemon has a hand in: reads and writes without passthrough and writes to what has a
+ * fixed size; and for all files what passthrough does not cover: fallocate(2), copy_file_range(2),
+ * SEEK_HOLE and SEEK_DATA.
+ *
+ * Everything is a system call on a descriptor of the shared memory itself. It is never mapped here:
+ * others may truncate it at any time, and a mapping would end the daemon with SIGBUS. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "fs/internal.h"
+#include "util/fd.h"
+
+/* Bytes that one COPY_FILE_RANGE may take, so that no request keeps a thread for seconds; callers
+ * go on after a short copy. */
+#define COPY_MAX (64u << 20)
+
+#define COMPARE_SIZE 4096 /* bytes at a time, on the stack */
+
+/* A node's data for the length of one request. */
+struct lent {
+  struct fs *fs;
+  uint64_t node;
+  struct opened opened;
+  bool found;
+  int own; /* opened for this request; -1 */
+  int fd;  /* own, or the slot's; -1: through the store's read and write */
+};
+
+/* A slot may keep a descriptor that allows reading alone, from when its inode allowed no more. */
+static bool suits(int fd, int access) {
+  return access == O_RDONLY || (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDWR;
+}
+
+static int lend(struct fs *fs, uint64_t node, int access, struct lent *ret) {
+  struct lent lent = {.fs = fs, .node = node, .own = -1, .fd = -1};
+  lent.found = opens_find(fs->opens, node, &lent.opened);
+  if (lent.found && lent.opened.fd >= 0 && suits(lent.opened.fd, access)) {
+    lent.fd = lent.opened.fd;
+  } else {
+    struct store_file file;
+    int code = fs->store->ops->open(fs->store, node, access, &file);
+    if (code < 0) {
+      if (lent.found)
+        opens_let_go(fs->opens, &lent.opened);
+      return code;
+    }
+    lent.own = lent.fd = file.fd;
+    lent.opened.fixed = file.fixed_size;
+  }
+  *ret = lent;
+  return 0;
+}
+
+static void give_back(struct lent *lent) {
+  if (!lent->fs)
+    return;
+  fd_close(lent->own);
+  if (lent->found)
+    opens_let_go(lent->fs->opens, &lent->opened);
+}
+
+#define auto_lent __attribute__((cleanup(give_back)))
+
+static int size_of(const struct lent *lent, off_t *ret_size) {
+  struct stat attributes;
+  int code = lent->fd < 0 ? fs_live_attributes(lent->fs, lent->node, &attributes)
+             : fstat(lent->fd, &attributes) < 0 ? -errno
+                                                : 0;
+  if (code == 0)
+    *ret_size = attributes.st_size;
+  return code;
+}
+
+static ssize_t read_at(const struct lent *lent, void *buffer, size_t size, off_t offset) {
+  if (lent->fd < 0)
+    return lent->fs->store->ops->read(lent->fs->store, lent->node, buffer, size, offset);
+  ssize_t length = pread(lent->fd, buffer, size, offset);
+  return length < 0 ? -errno : length;
+}
+
+void fs_read(fuse_req_t request, fuse_ino_t node, size_t size, off_t offset,
+             struct fuse_file_info *file) {
+  (void)file;
+  auto_lent struct lent lent = {0};
+  g_autofree char *buffer = g_try_malloc(size);
+  ssize_t length = size > 0 && !buffer ? -ENOMEM : lend(fs_of(request), node, O_RDONLY, &lent);
+  if (length == 0)
+    length = read_at(&lent, buffer, size, offset);
+  if (length < 0)
+    fs_reply(request, (int)length);
+  else
+    fuse_reply_buf(request, buffer, (size_t)length);
+}
+
+/* Of a fixed size: nothing past the end, and what reaches across it is cut short. */
+static int bound(const struct lent *lent, size_t *size, off_t offset) {
+  off_t end;
+  if (!lent->opened.fixed)
+    return 0;
+  int code = size_of(lent, &end);
+  if (code < 0)
+    return code;
+  if (offset >= end)
+    return *size > 0 ? -ENOSPC : 0;
+  *size = MIN(*size, (size_t)(end - offset));
+  return 0;
+}
+
+static ssize_t write_at(const struct lent *lent, const char *data, size_t size, off_t offset) {
+  int code = bound(lent, &size, offset);
+  if (code < 0)
+    return code;
+  if (lent->fd < 0)
+    return lent->fs->store->ops->write(lent->fs->store, lent->node, data, size, offset);
+  ssize_t length = pwrite(lent->fd, data, size, offset);
+  return length < 0 ? -errno : length;
+}
+
+static bool is_there(const struct lent *lent, const char *data, size_t size, off_t offset) {
+  char there[COMPARE_SIZE];
+  while (size > 0) {
+    ssize_t length = read_at(lent, there, MIN(size, sizeof there), offset);
+    if (length <= 0 || memcmp(there, data, (size_t)length) != 0)
+      return false;
+    data += length;
+    size -= (size_t)length;
+    offset += length;
+  }
+  return true;
+}
+
+/* The end is where the file ends now, whatever the kernel believes: the native side may have
+ * written. Not to be done twice: what the first run wrote begins where the file ended before. */
+static ssize_t append(const struct lent *lent, const char *data, size_t size) {
+  off_t end;
+  uint64_t before;
+  int code = size_of(lent, &end);
+  if (code < 0)
+    return code;
+  if (journal_again(&before) && is_there(lent, data, size, (off_t)before))
+    return (ssize_t)size;
+  code = journal_start(lent->fs->state, (uint64_t)end);
+  if (code < 0)
+    return code;
+  if (lent->opened.fixed || lent->fd < 0)
+    return write_at(lent, data, size, end);
+  struct iovec part = {.iov_base = (void *)data, .iov_len = size};
+  ssize_t length = pwritev2(lent->fd, &part, 1, 0, RWF_APPEND);
+  return length < 0 ? -errno : length;
+}
+
+void fs_write(fuse_req_t request, fuse_ino_t node, const char *data, size_t size, off_t offset,
+              struct fuse_file_info *file) {
+  auto_lent struct lent lent = {0};
+  ssize_t length = lend(fs_of(request), node, O_RDWR, &lent);
+  if (length == 0)
+    length =
+        file->flags & O_APPEND ? append(&lent, data, size) : write_at(&lent, data, size, offset);
+  if (length < 0)
+    fs_reply(request, (int)length);
+  else
+    fs_reply_written(request, (size_t)length);
+}
+
+static int allocate(const struct lent *lent, int mode, off_t offset, off_t length) {
+  off_t end;
+  if (lent->fd < 0)
+    return -EOPNOTSUPP;
+  if (lent->opened.fixed && !(mode & FALLOC_FL_KEEP_SIZE)) {
+    int code = size_of(lent, &end);
+    if (code < 0)
+      return code;
+    if (length > end - offset)
+      return -ENOSPC;
+  }
+  return fallocate(lent->fd, mode, offset, length) < 0 ? -errno : 0;
+}
+
+void fs_fallocate(fuse_req_t request, fuse_ino_t node, int mode, off_t offset, off_t length,
+                  struct fuse_file_info *file) {
+  (void)file;
+  auto_lent struct lent lent = {0};
+  int code = lend(fs_of(request), node, O_RDWR, &lent);
+  if (code == 0)
+    code = allocate(&lent, mode, offset, length);
+  fs_reply(request, code);
+}
+
+/* The slot's descriptor has a position that nothing else uses. */
+void fs_lseek(fuse_req_t request, fuse_ino_t node, off_t offset, int whence,
+              struct fuse_file_info *file) {
+  (void)file;
+  auto_lent struct lent lent = {0};
+  off_t found = lend(fs_of(request), node, O_RDONLY, &lent);
+  if (found == 0 && lent.fd < 0)
+    found = -EINVAL;
+  if (found == 0) {
+    found = lseek(lent.fd, offset, whence);
+    found = found < 0 ? -errno : found;
+  }
+  if (found < 0)
+    fs_reply(request, (int)found);
+  else
+    fuse_reply_lseek(request, found);
+}
+
+static ssize_t copy(const struct lent *from, off_t from_offset, const struct lent *to,
+                    off_t to_offset, size_t size) {
+  if (from->fd < 0 || to->fd < 0)
+    return -EXDEV; /* the caller copies by reading and writing */
+  size = MIN(size, COPY_MAX);
+  int code = bound(to, &size, to_offset);
+  if (code < 0)
+    return code;
+  ssize_t copied = copy_file_range(from->fd, &from_offset, to->fd, &to_offset, size, 0);
+  return copied < 0 ? -errno : copied;
+}
+
+/* To be repeated without harm, so libfuse's reply will do; it knows both forms that there are. */
+void fs_copy_file_range(fuse_req_t request, fuse_ino_t node_in, off_t offset_in,
+                        struct fuse_file_info *file_in, fuse_ino_t node_out, off_t offset_out,
+                        struct fuse_file_info *file_out, size_t size, int flags) {
+  (void)file_in, (void)file_out;
+  auto_lent struct lent from = {0};
+  auto_lent struct lent to = {0};
+  ssize_t copied = flags != 0 ? -EINVAL : lend(fs_of(request), node_in, O_RDONLY, &from);
+  if (copied == 0)
+    copied = lend(fs_of(request), node_out, O_RDWR, &to);
+  if (copied == 0)
+    copied = copy(&from, offset_in, &to, offset_out, size);
+  if (copied < 0)
+    fs_reply(request, (int)copied);
+  else
+    fuse_reply_write(request, (size_t)copied);
+}

@@ -1,0 +1,258 @@
+/* Opening: what serves an inode's data while it is open.
+ *
+ * With passthrough the kernel serves it from a registered backing file, and the daemon hears of
+ * OPEN and RELEASE alone. Without, or where the kernel refuses to register an inode, the table of
+ * opens keeps a descriptor and the daemon serves reads and writes. The kernel wants the same for
+ * all opens of one inode: the slot decides, and nothing is remembered per open (fh is 0). */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "fs/internal.h"
+#include "util/fd.h"
+#include "util/log.h"
+
+/* How an open file reads and writes. Direct I/O sends each request to the daemon: what is served
+ * from a descriptor must not be cached, and of a fixed size every write is checked. */
+static void answer_with(const struct fs *fs, const struct opened *opened,
+                        struct fuse_file_info *file) {
+  bool writes = (file->flags & O_ACCMODE) != O_RDONLY;
+  file->fh = 0;
+  file->noflush = 1;
+  if (opened->backing_id > 0) {
+    file->backing_id = opened->backing_id;
+    file->direct_io = opened->fixed && writes;
+  } else {
+    file->direct_io = opened->fixed || fs->options.mmap == FS_MMAP_COHERENT;
+  }
+  file->parallel_direct_writes = file->direct_io;
+}
+
+/* A descriptor to serve reads and writes from. An unprivileged daemon may read what it may not
+ * write; writers are then turned away when they come. */
+static int open_for_data(struct fs *fs, uint64_t node, int flags, struct store_file *ret) {
+  int code = fs->store->ops->open(fs->store, node, O_RDWR, ret);
+  if ((code == -EACCES || code == -EPERM || code == -EROFS || code == -ETXTBSY) &&
+      (flags & O_ACCMODE) == O_RDONLY)
+    code = fs->store->ops->open(fs->store, node, O_RDONLY, ret);
+  return code;
+}
+
+static bool is_path_only(int fd) {
+  int flags = fcntl(fd, F_GETFL);
+  return flags >= 0 && (flags & O_PATH);
+}
+
+/* To register an inode its path is enough, and better: a descriptor open for writing would make
+ * the native side's execve() fail with ETXTBSY. */
+static int open_backing(struct fs *fs, uint64_t node, int flags, struct store_file *ret) {
+  if (!fs->features.passthrough)
+    return open_for_data(fs, node, flags, ret);
+  struct store_file file;
+  int code = fs->store->ops->open(fs->store, node, O_PATH, &file);
+  if (code < 0)
+    return code;
+  if (file.fixed_size && file.fd >= 0 && is_path_only(file.fd)) {
+    fd_close(file.fd);
+    return open_for_data(fs, node, flags, ret);
+  }
+  *ret = file;
+  return 0;
+}
+
+static void warn_not_registered(struct fs *fs, int code) {
+  if (atomic_exchange(&fs->warned, true))
+    return;
+  log_warning(
+      "a file could not be registered for passthrough (%s): it is served by the daemon, and "
+      "cannot be mapped shared; further ones are not reported",
+      g_strerror(-code));
+}
+
+/* Takes a slot for an inode that is not open yet. */
+static int serve(struct fs *fs, uint64_t node, int flags, bool nameless, struct store_file *file,
+                 struct opened *ret) {
+  bool passthrough = fs->features.passthrough && file->fd >= 0;
+  struct opens_new_slot slot = {
+      .node = node,
+      .fd = &file->fd,
+      .passthrough = passthrough,
+      .keep_fd = !passthrough || file->fixed_size,
+      .fixed = file->fixed_size,
+      .nameless = nameless,
+  };
+  int code = opens_add(fs->opens, &slot, ret);
+  if (code == 0 || code == -ENFILE || !passthrough)
+    return code;
+
+  warn_not_registered(fs, code);
+  file->fd = fd_close(file->fd);
+  code = open_for_data(fs, node, flags, file);
+  slot.passthrough = false;
+  slot.keep_fd = true;
+  return code < 0 ? code : opens_add(fs->opens, &slot, ret);
+}
+
+/* An idle slot outlives the last close by a moment, in which the native side may have removed the
+ * last name. */
+static int check_found(struct fs *fs, uint64_t node, const struct opened *opened) {
+  struct stat attributes;
+  if (opens_is_open(fs->opens, node))
+    return 0;
+  int code = fs_live_attributes(fs, node, &attributes);
+  if (code == 0)
+    return 0;
+  opens_forget(fs->opens, node);
+  opens_let_go(fs->opens, opened);
+  return code;
+}
+
+/* Has the inode a name? Only asked when it is not open through the mount. */
+static int check_named(struct fs *fs, uint64_t node, int fd) {
+  struct stat attributes;
+  if (fd < 0)
+    return fs_live_attributes(fs, node, &attributes);
+  if (fstat(fd, &attributes) < 0)
+    return -errno;
+  return attributes.st_nlink == 0 ? -ESTALE : 0;
+}
+
+static int find_or_serve(struct fs *fs, uint64_t node, int flags, struct opened *ret) {
+  if (opens_find(fs->opens, node, ret))
+    return check_found(fs, node, ret);
+  struct store_file file = {.fd = -1};
+  int code = open_backing(fs, node, flags, &file);
+  if (code < 0)
+    return code;
+  code = check_named(fs, node, file.fd);
+  if (code == 0)
+    code = serve(fs, node, flags, false, &file, ret);
+  fd_close(file.fd);
+  return code;
+}
+
+void fs_open(fuse_req_t request, fuse_ino_t node, struct fuse_file_info *file) {
+  struct fs *fs = fs_of(request);
+  struct opened opened;
+  int code = find_or_serve(fs, node, file->flags, &opened);
+  if (code < 0) {
+    fs_reply(request, code);
+    return;
+  }
+  code = journal_start(fs->state, 0);
+  if (code < 0) {
+    fs_reply(request, code);
+  } else {
+    opens_count(&opened, 1);
+    answer_with(fs, &opened, file);
+    if (fs_reply_open(request, file) == -ENOENT)
+      opens_undo(fs->opens, &opened);
+  }
+  opens_let_go(fs->opens, &opened);
+}
+
+/* What was made is open for writing; what is registered should not be (open_backing). */
+static void lower_to_path(struct fs *fs, uint64_t node, struct store_file *file) {
+  struct store_file path;
+  if (!fs->features.passthrough || file->fixed_size || file->fd < 0 ||
+      fs->store->ops->open(fs->store, node, O_PATH, &path) < 0)
+    return;
+  fd_close(file->fd);
+  *file = path;
+}
+
+/* Answers CREATE and TMPFILE, whose journal has been started. Takes the descriptor over. */
+static void reply_created(fuse_req_t request, uint64_t parent, const struct store_entry *entry,
+                          bool nameless, struct store_file *made, struct fuse_file_info *file) {
+  struct fs *fs = fs_of(request);
+  struct opened opened;
+  lower_to_path(fs, entry->node, made);
+  int code = serve(fs, entry->node, file->flags, nameless, made, &opened);
+  fd_close(made->fd);
+  if (code < 0) {
+    fs_reply(request, code);
+    return;
+  }
+  struct fuse_entry_param param;
+  fs_fill_entry(fs, parent, entry, &param);
+  answer_with(fs, &opened, file);
+  opens_count(&opened, 1);
+  if (fs_reply_create(request, &param, file) == -ENOENT)
+    opens_undo(fs->opens, &opened);
+  opens_let_go(fs->opens, &opened);
+}
+
+/* A name that the first run made is opened. */
+static int open_made(struct store *store, uint64_t parent, const char *name,
+                     struct store_entry *ret, struct store_file *ret_file) {
+  int code = store->ops->lookup(store, parent, name, ret);
+  return code < 0 ? code : store->ops->open(store, ret->node, O_RDWR, ret_file);
+}
+
+/* The kernel asks to create what it just found absent. When the name has come into being since, the
+ * store opens it only if that needs no permission that the kernel would have checked, and says
+ * ESTALE otherwise: the kernel looks again and opens it the ordinary way. */
+static int create_once(struct fs *fs, uint64_t parent, const char *name,
+                       const struct store_new *new, int flags, struct store_entry *ret,
+                       struct store_file *ret_file) {
+  struct store *store = fs->store;
+  struct once once;
+  int code = once_begin(fs->state, store, parent, name, &once);
+  if (code < 0)
+    return code;
+  if (once_made(&once))
+    return open_made(store, parent, name, ret, ret_file);
+  return store->ops->create(store, parent, name, new, flags & (O_EXCL | O_TRUNC), ret, ret_file);
+}
+
+void fs_create(fuse_req_t request, fuse_ino_t parent, const char *name, mode_t mode,
+               struct fuse_file_info *file) {
+  struct fs *fs = fs_of(request);
+  struct store_new new = {
+      .mode = (mode & (mode_t)~S_IFMT) | S_IFREG,
+      .caller = fs_caller(request),
+  };
+  struct store_entry entry;
+  struct store_file made = {.fd = -1};
+  int code = create_once(fs, parent, name, &new, file->flags, &entry, &made);
+  if (code < 0)
+    fs_reply(request, fs_missing(fs, parent, code));
+  else
+    reply_created(request, parent, &entry, false, &made, file);
+}
+
+/* A second run makes another one; nothing is left of the first, which never had a name. */
+void fs_tmpfile(fuse_req_t request, fuse_ino_t parent, mode_t mode, struct fuse_file_info *file) {
+  struct fs *fs = fs_of(request);
+  struct store_new new = {
+      .mode = (mode & (mode_t)~S_IFMT) | S_IFREG,
+      .caller = fs_caller(request),
+  };
+  struct store_entry entry;
+  struct store_file made = {.fd = -1};
+  int code = journal_start(fs->state, 0);
+  if (code == 0)
+    code = fs->store->ops->create_unnamed(fs->store, parent, &new, file->flags & O_EXCL, &entry,
+                                          &made);
+  if (code < 0)
+    fs_reply(request, fs_missing(fs, parent, code));
+  else
+    reply_created(request, parent, &entry, true, &made, file);
+}
+
+/* Nobody waits for the answer, and there is no second RELEASE: it may not fail. */
+void fs_release(fuse_req_t request, fuse_ino_t node, struct fuse_file_info *file) {
+  (void)file;
+  struct fs *fs = fs_of(request);
+  struct opened opened;
+  if (!opens_find(fs->opens, node, &opened)) {
+    fs_reply(request, 0);
+    return;
+  }
+  if (journal_start(fs->state, 0) == 0)
+    opens_count(&opened, -1);
+  else
+    opens_undo(fs->opens, &opened);
+  fs_reply(request, 0);
+  opens_let_go(fs->opens, &opened);
+}

@@ -1,0 +1,66 @@
+/* The file system: FUSE requests on one side, a store on the other.
+ *
+ * Holds no state about files but the table of opens (opens.h). Coherence does not rest on
+ * events: what is cached in the kernel is found stale where it matters, by -ESTALE. */
+#pragma once
+
+#include <fuse_lowlevel.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "fs/state.h"
+#include "store/store.h"
+
+enum fs_mmap {
+  FS_MMAP_COHERENT, /* without passthrough a shared mapping is refused with ENODEV */
+  FS_MMAP_CACHED,   /* … is made of the kernel's page cache: a different memory; opt-in */
+};
+
+struct fs_options {
+  double entry_timeout; /* seconds; names of files at the top; < 0: the default, an hour */
+  double attr_timeout;  /* seconds; attributes of files; default 0 */
+  bool passthrough;     /* false: -o no_passthrough */
+  bool resend;          /* false: -o no_resend, behave as on kernels before 6.9 */
+  bool default_permissions;
+  bool watched; /* the directory is watched, so its own attributes may be cached */
+  enum fs_mmap mmap;
+  bool debug; /* libfuse prints each request */
+};
+
+/* What the kernel and our privileges allow, found when INIT is answered. */
+struct fs_features {
+  bool passthrough;
+  char passthrough_missing[160]; /* why not, and the remedy; "" when it is there */
+  bool resend;                   /* FUSE_NOTIFY_RESEND: Linux 6.9 */
+  unsigned protocol_major, protocol_minor;
+};
+
+struct fs;
+
+/* store and state are used, not owned. device: /dev/fuse of the mount, not taken over. */
+int fs_new(struct store *store, const struct fs_options *options, struct state *state, int device,
+           struct fs **ret_fs);
+void fs_free(struct fs *fs);
+
+const struct fs_features *fs_features(const struct fs *fs);
+
+/* The libfuse session on the device; owned by fs. */
+struct fuse_session *fs_session(struct fs *fs);
+
+/* Serves one message that was read from the device. */
+void fs_process(struct fs *fs, const struct fuse_buf *message);
+
+/* Nothing to do right now: gives back what was kept for a moment. age_us 0: all; else what has been
+ * idle for longer. */
+void fs_idle(struct fs *fs, int64_t age_us);
+
+/* Takes the mount over from a worker that is gone: INIT from the state page, counts and backing ids
+ * put right, replies that were not delivered, everything that was in hand sent again. Returns 0, or
+ * 1 when there is nothing to take over (no INIT yet), or -errno. Before the first fs_process(). */
+int fs_take_over(struct fs *fs);
+
+/* What the watch reports; from a thread that serves no request (the kernel's notifications wait for
+ * locks that a request may hold). name: changed in the directory `parent`. */
+void fs_name_changed(struct fs *fs, uint64_t parent, const char *name);
+void fs_directory_changed(struct fs *fs, uint64_t node);
+void fs_everything_changed(struct fs *fs);

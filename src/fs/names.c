@@ -1,0 +1,190 @@
+/* Names: finding, making, removing, renaming.
+ *
+ * A name at the top may stay in the kernel's cache for long, because what it leads to is found
+ * stale when it is used (fs_live_attributes). An absent name is not cached at all: a program that
+ * made an object natively may look for it here at once.
+ *
+ * Every change goes through the journal (once.h), so that it happens once. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+
+#include "fs/internal.h"
+
+#define ENTRY_TIMEOUT 3600.0 /* seconds, of names at the top while the directory is watched */
+#define GENERATION 1         /* a node is never used again, so one generation is enough */
+
+struct store_caller fs_caller(fuse_req_t request) {
+  const struct fuse_ctx *context = fuse_req_ctx(request);
+  return (struct store_caller){
+      .uid = context->uid,
+      .gid = context->gid,
+      .umask = context->umask,
+  };
+}
+
+/* Only names of regular files are kept: with them each use comes here and is found stale, while the
+ * kernel opens a FIFO, or answers EISDIR for a directory, by what it remembers. A directory below
+ * the top may be moved natively without any event that would tell, so names in it are not kept. */
+static double entry_timeout(const struct fs *fs, uint64_t parent, mode_t mode) {
+  if (fs->options.entry_timeout >= 0)
+    return fs->options.entry_timeout;
+  return parent == STORE_ROOT && S_ISREG(mode) && fs->options.watched ? ENTRY_TIMEOUT : 0;
+}
+
+void fs_fill_entry(const struct fs *fs, uint64_t parent, const struct store_entry *entry,
+                   struct fuse_entry_param *ret) {
+  *ret = (struct fuse_entry_param){
+      .ino = entry->node,
+      .generation = GENERATION,
+      .attr = entry->attributes,
+      .attr_timeout = fs_attr_timeout(fs, entry->node),
+      .entry_timeout = entry_timeout(fs, parent, entry->attributes.st_mode),
+  };
+}
+
+void fs_reply_entry(fuse_req_t request, int code, uint64_t parent,
+                    const struct store_entry *entry) {
+  if (code < 0) {
+    fs_reply(request, code);
+    return;
+  }
+  struct fuse_entry_param param;
+  fs_fill_entry(fs_of(request), parent, entry, &param);
+  fs_reply_param(request, &param);
+}
+
+int fs_missing(struct fs *fs, uint64_t parent, int code) {
+  struct stat attributes;
+  if (code != -ENOENT || parent == STORE_ROOT)
+    return code;
+  return fs_live_attributes(fs, parent, &attributes) == -ESTALE ? -ESTALE : code;
+}
+
+void fs_lookup(fuse_req_t request, fuse_ino_t parent, const char *name) {
+  struct store *store = store_of(request);
+  struct store_entry entry;
+  int code = store->ops->lookup(store, parent, name, &entry);
+  fs_reply_entry(request, fs_missing(fs_of(request), parent, code), parent, &entry);
+}
+
+static void make(fuse_req_t request, uint64_t parent, const char *name,
+                 const struct store_new *new) {
+  struct fs *fs = fs_of(request);
+  struct store *store = fs->store;
+  struct store_entry entry;
+  struct once once;
+  int code = once_begin(fs->state, store, parent, name, &once);
+  if (code == 0) {
+    code = store->ops->make(store, parent, name, new, &entry);
+    if (code == -EEXIST && once_made(&once))
+      code = store->ops->lookup(store, parent, name, &entry);
+  }
+  fs_reply_entry(request, fs_missing(fs, parent, code), parent, &entry);
+}
+
+void fs_mknod(fuse_req_t request, fuse_ino_t parent, const char *name, mode_t mode, dev_t device) {
+  struct store_new new = {.mode = mode, .device = device, .caller = fs_caller(request)};
+  make(request, parent, name, &new);
+}
+
+void fs_mkdir(fuse_req_t request, fuse_ino_t parent, const char *name, mode_t mode) {
+  struct store_new new = {
+      .mode = (mode & (mode_t)~S_IFMT) | S_IFDIR,
+      .caller = fs_caller(request),
+  };
+  make(request, parent, name, &new);
+}
+
+void fs_symlink(fuse_req_t request, const char *target, fuse_ino_t parent, const char *name) {
+  struct store_new new = {
+      .mode = S_IFLNK | ACCESSPERMS,
+      .target = target,
+      .caller = fs_caller(request),
+  };
+  make(request, parent, name, &new);
+}
+
+static int link_once(struct fs *fs, uint64_t node, uint64_t parent, const char *name,
+                     struct store_entry *ret) {
+  struct stat attributes;
+  struct once once;
+  int code = once_begin(fs->state, fs->store, parent, name, &once);
+  if (code == 0 && once_made(&once) && once.now == node)
+    return fs->store->ops->lookup(fs->store, parent, name, ret);
+  if (code == 0)
+    code = fs_live_attributes(fs, node, &attributes);
+  if (code == 0)
+    code = fs->store->ops->link(fs->store, node, parent, name, ret);
+  return code;
+}
+
+void fs_link(fuse_req_t request, fuse_ino_t node, fuse_ino_t parent, const char *name) {
+  struct fs *fs = fs_of(request);
+  struct store_entry entry;
+  int code = link_once(fs, node, parent, name, &entry);
+  fs_reply_entry(request, fs_missing(fs, parent, code), parent, &entry);
+}
+
+/* By whatever run the name was removed: what it led to may have lost its last name. */
+static void forget(struct fs *fs, uint64_t node) {
+  if (node != 0)
+    opens_forget(fs->opens, node);
+}
+
+typedef int remove_fn(struct store *store, uint64_t parent, const char *name);
+
+static void remove_once(fuse_req_t request, uint64_t parent, const char *name, remove_fn *remove) {
+  struct fs *fs = fs_of(request);
+  struct once once;
+  int code = once_begin(fs->state, fs->store, parent, name, &once);
+  if (code == 0 && !once_removed(&once))
+    code = remove(fs->store, parent, name);
+  if (code == 0)
+    forget(fs, once.before);
+  fs_reply(request, fs_missing(fs, parent, code));
+}
+
+void fs_unlink(fuse_req_t request, fuse_ino_t parent, const char *name) {
+  remove_once(request, parent, name, store_of(request)->ops->unlink);
+}
+
+void fs_rmdir(fuse_req_t request, fuse_ino_t parent, const char *name) {
+  remove_once(request, parent, name, store_of(request)->ops->remove_directory);
+}
+
+/* What a rename takes the name from; 0: nothing. */
+static uint64_t replaced_by_rename(struct store *store, uint64_t parent, const char *name,
+                                   unsigned flags) {
+  uint64_t node;
+  if (flags & (RENAME_NOREPLACE | RENAME_EXCHANGE))
+    return 0;
+  return store->ops->find(store, parent, name, &node) == 0 ? node : 0;
+}
+
+void fs_rename(fuse_req_t request, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
+               const char *new_name, unsigned flags) {
+  struct fs *fs = fs_of(request);
+  struct store *store = fs->store;
+  struct once once;
+  int code = once_begin(fs->state, store, parent, name, &once);
+  if (code == 0 && !once_removed(&once)) {
+    uint64_t replaced = replaced_by_rename(store, new_parent, new_name, flags);
+    code = store->ops->rename(store, parent, name, new_parent, new_name, flags);
+    if (code == 0 && replaced != once.now)
+      forget(fs, replaced);
+  }
+  code = fs_missing(fs, parent, code);
+  fs_reply(request, fs_missing(fs, new_parent, code));
+}
+
+void fs_readlink(fuse_req_t request, fuse_ino_t node) {
+  struct store *store = store_of(request);
+  char target[PATH_MAX];
+  ssize_t length = store->ops->read_link(store, node, target, sizeof target);
+  if (length < 0)
+    fs_reply(request, (int)length);
+  else
+    fuse_reply_buf(request, target, (size_t)length);
+}

@@ -1,0 +1,148 @@
+/* A store is what a view must provide: names, attributes, and descriptors of shared memory.
+ *
+ * Nothing above knows where the memory comes from; nothing here knows FUSE. Every function returns
+ * 0 (or a count where it says so) or -errno, and is safe to call from several threads at once.
+ *
+ * A node is a 64-bit name of an inode that stays valid while the inode lives, through renames and
+ * after its last unlink while anybody holds it, in any process: STORE_ROOT, or what lookup, create,
+ * make and link returned. A node whose inode is gone answers -ESTALE, never another inode. */
+#pragma once
+
+#include <dirent.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/types.h>
+#include <time.h>
+
+#define STORE_ROOT UINT64_C(1) /* FUSE_ROOT_ID */
+
+struct statx;
+
+struct store {
+  const struct store_ops *ops;
+};
+
+/* Who asks; what is created belongs to them. */
+struct store_caller {
+  uid_t uid;
+  gid_t gid;
+  mode_t umask;
+};
+
+struct store_entry {
+  uint64_t node;
+  struct stat attributes;
+};
+
+/* What make() makes, by the type bits of mode. */
+struct store_new {
+  mode_t mode;        /* type and permissions, before the umask (ACL defaults replace it) */
+  dev_t device;       /* S_IFCHR, S_IFBLK */
+  const char *target; /* S_IFLNK */
+  struct store_caller caller;
+};
+
+enum store_change_mask {
+  STORE_CHANGE_MODE = 1 << 0,
+  STORE_CHANGE_UID = 1 << 1,
+  STORE_CHANGE_GID = 1 << 2,
+  STORE_CHANGE_SIZE = 1 << 3,
+  STORE_CHANGE_TIMES = 1 << 4,      /* times[], with UTIME_NOW and UTIME_OMIT */
+  STORE_CHANGE_KILL_SETID = 1 << 5, /* clear set-id bits (and file capabilities) as a write would */
+};
+
+struct store_change {
+  unsigned mask;
+  mode_t mode;
+  uid_t uid;
+  gid_t gid;
+  off_t size;
+  struct timespec times[2]; /* access, modification */
+};
+
+/* How an opened file's data is reached. */
+struct store_file {
+  int fd;          /* owned by the caller; -1: data only through ops->read and ops->write */
+  bool fixed_size; /* writes must be bounded by the size: the daemon serves them, maps go direct */
+  bool staged;     /* not yet the memory that its name will stand for (a segment whose size is not
+                    * known): no passthrough, no shared map, and close() is told to ops->flush */
+};
+
+/* One name of a listing. Return 0 to go on, 1 to stop *before* this one (it did not fit).
+ * next is the cookie of the position after this name. */
+typedef int store_list_fn(void *data, const char *name, uint64_t ino, unsigned char type,
+                          uint64_t next);
+
+struct store_ops {
+  void (*free)(struct store *store);
+
+  /* -ENOENT, -ENOTDIR, -ENAMETOOLONG. Symbolic links are never followed, by any function here. */
+  int (*lookup)(struct store *store, uint64_t parent, const char *name, struct store_entry *ret);
+
+  /* The node that a name leads to, as cheaply as can be; -ENOENT. */
+  int (*find)(struct store *store, uint64_t parent, const char *name, uint64_t *ret_node);
+
+  int (*get_attributes)(struct store *store, uint64_t node, struct stat *ret);
+  int (*get_statx)(struct store *store, uint64_t node, unsigned mask, struct statx *ret);
+
+  /* Applies the changes and returns the attributes after them. fd: an open descriptor of the node
+   * that the caller has at hand, or -1. */
+  int (*change)(struct store *store, uint64_t node, int fd, const struct store_change *change,
+                struct stat *ret);
+
+  /* Bytes written to buffer, without a terminating 0. */
+  ssize_t (*read_link)(struct store *store, uint64_t node, char *buffer, size_t size);
+
+  /* mkdir, mknod, symlink; -EEXIST. */
+  int (*make)(struct store *store, uint64_t parent, const char *name, const struct store_new *new,
+              struct store_entry *ret);
+
+  /* Makes a regular file and opens it read-write. flags: O_EXCL honoured (without it an existing
+   * regular file is opened). ret_file as in open(). */
+  int (*create)(struct store *store, uint64_t parent, const char *name, const struct store_new *new,
+                int flags, struct store_entry *ret, struct store_file *ret_file);
+
+  /* O_TMPFILE: a regular file without a name; flags may have O_EXCL (never to be linked). */
+  int (*create_unnamed)(struct store *store, uint64_t parent, const struct store_new *new,
+                        int flags, struct store_entry *ret, struct store_file *ret_file);
+
+  int (*link)(struct store *store, uint64_t node, uint64_t parent, const char *name,
+              struct store_entry *ret);
+  int (*unlink)(struct store *store, uint64_t parent, const char *name);
+  int (*remove_directory)(struct store *store, uint64_t parent, const char *name);
+  int (*rename)(struct store *store, uint64_t parent, const char *name, uint64_t new_parent,
+                const char *new_name, unsigned flags); /* renameat2(2)'s flags */
+
+  /* Opens a regular file. access: O_RDONLY or O_RDWR (what the descriptor must allow), or O_PATH
+   * (enough for a passthrough registration). */
+  int (*open)(struct store *store, uint64_t node, int access, struct store_file *ret_file);
+
+  /* A descriptor of a directory, O_RDONLY, for fsync and the like. */
+  int (*open_directory)(struct store *store, uint64_t node, int *ret_fd);
+
+  /* Calls fn for the names from position `offset` on (0: the beginning). Positions stay valid
+   * across calls, processes and changes of the directory, as seekdir(3)'s do. "." and ".." are
+   * included. */
+  int (*list)(struct store *store, uint64_t node, uint64_t offset, store_list_fn *fn, void *data);
+
+  int (*get_statvfs)(struct store *store, struct statvfs *ret);
+
+  /* xattr(7): sizes and errors as the system calls'; size 0 asks for the length. flags:
+   * XATTR_CREATE, XATTR_REPLACE. */
+  ssize_t (*get_xattr)(struct store *store, uint64_t node, const char *name, void *value,
+                       size_t size);
+  ssize_t (*list_xattr)(struct store *store, uint64_t node, char *list, size_t size);
+  int (*set_xattr)(struct store *store, uint64_t node, const char *name, const void *value,
+                   size_t size, int flags);
+  int (*remove_xattr)(struct store *store, uint64_t node, const char *name);
+
+  /* A close(2) of a staged file: what its error is, is close()'s. NULL where nothing is staged. */
+  int (*flush)(struct store *store, uint64_t node);
+
+  /* Data of files that have no descriptor (store_file.fd -1); NULL in stores without such. */
+  ssize_t (*read)(struct store *store, uint64_t node, void *buffer, size_t size, off_t offset);
+  ssize_t (*write)(struct store *store, uint64_t node, const void *buffer, size_t size,
+                   off_t offset);
+};

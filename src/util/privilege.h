@@ -1,0 +1,29 @@
+/* On whose behalf a thread of the daemon acts.
+ *
+ * What a caller creates belongs to the caller: the creating thread takes the caller's file-system
+ * user and group id and umask. Capabilities stay (SECBIT_NO_SETUID_FIXUP), because whether the
+ * caller may do it was the kernel's decision (default_permissions) before the request came.
+ * CAP_FSETID is lowered, so that the kernel clears set-id bits for the daemon's writes as it
+ * would for an ordinary user's. All of it is per thread, and changed only when it differs:
+ * a thread that serves the same user again makes no system call. */
+#pragma once
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+/* Once per process, before threads: sets SECBIT_NO_SETUID_FIXUP and lowers CAP_FSETID. Without
+ * privileges (EPERM) nothing is changed and 0 is returned: the daemon then acts as its user. */
+int privilege_init(void);
+
+/* Once per thread: gives it a umask (and working directory) of its own, unshare(CLONE_FS). */
+int privilege_thread_init(void);
+
+/* Takes the identity for what this thread creates from now on. 0 or -errno (-EPERM without
+ * privilege and another uid). */
+int privilege_assume(uid_t uid, gid_t gid, mode_t umask);
+
+/* Raises or lowers CAP_FSETID for this thread: raised, set-id bits survive a write or chown. */
+int privilege_keep_setid(bool keep);
+
+/* Is the capability (CAP_… of linux/capability.h) in this thread's effective set? */
+bool privilege_has(int capability);

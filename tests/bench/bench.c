@@ -1,0 +1,362 @@
+/* How fast a directory of shared memory is: the same measures for the raw directory, for the mount
+ * and for other file systems over it, so that scripts/bench can compare them.
+ *
+ *   bench DIRECTORY SECONDS [MEASURE...]   each measure (all by default), for SECONDS
+ *   bench DIRECTORY fill COUNT             makes COUNT small objects
+ *   bench DIRECTORY visit                  lists the directory, opens and stats each object in it
+ *
+ * Prints lines "measure TAB value TAB unit". A measure repeats one thing until the time is over; what
+ * it needs is made before the clock starts. The directory must be writable, and empty but for this. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MIB (1024 * 1024)
+#define DATA_BYTES (64 * MIB)  /* more than the processor's caches hold */
+#define TABLE_BYTES (16 * MIB) /* for what is done to a mapping */
+#define BLOCK 4096
+#define PAGE 4096
+#define LINE 64    /* bytes between two stores: a cache line each */
+#define NAMES 5000 /* of the listing */
+#define BATCH 16   /* repetitions between two looks at the clock */
+
+struct bench {
+  int directory;
+  int data; /* of DATA_BYTES */
+  char *mapping;
+  char *buffer; /* 1 MiB */
+  uint64_t random;
+  uint64_t found; /* keeps the compiler from dropping what is only read */
+};
+
+/* One repetition of a measure. */
+typedef void step_fn(struct bench *bench);
+
+struct measure {
+  const char *name, *unit;
+  double amount; /* units in one repetition */
+  step_fn *prepare, *step, *finish;
+};
+
+static void die(const char *what) {
+  fprintf(stderr, "bench: %s: %s\n", what, strerror(errno));
+  exit(1);
+}
+
+static double now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+}
+
+/* xorshift64: the same places in every run. */
+static off_t random_block(struct bench *bench) {
+  bench->random ^= bench->random << 13;
+  bench->random ^= bench->random >> 7;
+  bench->random ^= bench->random << 17;
+  return (off_t)(bench->random % (DATA_BYTES / BLOCK)) * BLOCK;
+}
+
+static int open_name(struct bench *bench, const char *name, int flags) {
+  int fd = openat(bench->directory, name, flags | O_CLOEXEC, 0600);
+  if (fd < 0)
+    die(name);
+  return fd;
+}
+
+static void make_names(struct bench *bench, const char *prefix, unsigned count, off_t size) {
+  char name[64];
+  for (unsigned i = 0; i < count; i++) {
+    snprintf(name, sizeof(name), "%s%u", prefix, i);
+    int fd = open_name(bench, name, O_CREAT | O_RDWR);
+    if (size > 0 && ftruncate(fd, size) < 0)
+      die("ftruncate");
+    close(fd);
+  }
+}
+
+static void remove_names(struct bench *bench, const char *prefix, unsigned count) {
+  char name[64];
+  for (unsigned i = 0; i < count; i++) {
+    snprintf(name, sizeof(name), "%s%u", prefix, i);
+    unlinkat(bench->directory, name, 0);
+  }
+}
+
+/* --- data ---------------------------------------------------------------------------------- */
+
+static void open_data(struct bench *bench) {
+  bench->data = open_name(bench, "bench-data", O_CREAT | O_RDWR);
+  for (off_t at = 0; at < DATA_BYTES; at += MIB)
+    if (pwrite(bench->data, bench->buffer, MIB, at) != MIB)
+      die("filling bench-data");
+}
+
+static void close_data(struct bench *bench) {
+  close(bench->data);
+  unlinkat(bench->directory, "bench-data", 0);
+}
+
+static void read_all(struct bench *bench) {
+  for (off_t at = 0; at < DATA_BYTES; at += MIB)
+    if (pread(bench->data, bench->buffer, MIB, at) != MIB)
+      die("read");
+}
+
+static void write_all(struct bench *bench) {
+  for (off_t at = 0; at < DATA_BYTES; at += MIB)
+    if (pwrite(bench->data, bench->buffer, MIB, at) != MIB)
+      die("write");
+}
+
+static void read_block(struct bench *bench) {
+  if (pread(bench->data, bench->buffer, BLOCK, random_block(bench)) != BLOCK)
+    die("read");
+}
+
+static void write_block(struct bench *bench) {
+  if (pwrite(bench->data, bench->buffer, BLOCK, random_block(bench)) != BLOCK)
+    die("write");
+}
+
+/* --- mappings ------------------------------------------------------------------------------ */
+
+static char *map(int fd, size_t size) {
+  char *mapping = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  if (mapping == MAP_FAILED)
+    die("mmap");
+  return mapping;
+}
+
+static void touch(char *mapping, size_t size, size_t step) {
+  for (size_t at = 0; at < size; at += step)
+    *(volatile uint64_t *)(mapping + at) = at;
+}
+
+static void map_data(struct bench *bench) {
+  open_data(bench);
+  bench->mapping = map(bench->data, TABLE_BYTES);
+  touch(bench->mapping, TABLE_BYTES, PAGE);
+}
+
+static void unmap_data(struct bench *bench) {
+  munmap(bench->mapping, TABLE_BYTES);
+  close_data(bench);
+}
+
+static void store(struct bench *bench) {
+  touch(bench->mapping, TABLE_BYTES, LINE);
+}
+
+static void map_and_fault(struct bench *bench) {
+  char *mapping = map(bench->data, TABLE_BYTES);
+  touch(mapping, TABLE_BYTES, PAGE);
+  munmap(mapping, TABLE_BYTES);
+}
+
+/* --- names --------------------------------------------------------------------------------- */
+
+static void make_object(struct bench *bench) {
+  make_names(bench, "bench-object-", 1, PAGE);
+}
+
+static void remove_object(struct bench *bench) {
+  remove_names(bench, "bench-object-", 1);
+}
+
+static void stat_object(struct bench *bench) {
+  struct stat attributes;
+  if (fstatat(bench->directory, "bench-object-0", &attributes, 0) < 0)
+    die("stat");
+}
+
+static void open_object(struct bench *bench) {
+  close(open_name(bench, "bench-object-0", O_RDWR));
+}
+
+static void open_map_object(struct bench *bench) {
+  int fd = open_name(bench, "bench-object-0", O_RDWR);
+  char *mapping = map(fd, PAGE);
+  touch(mapping, PAGE, PAGE);
+  munmap(mapping, PAGE);
+  close(fd);
+}
+
+static void create_and_unlink(struct bench *bench) {
+  close(open_name(bench, "bench-new", O_CREAT | O_EXCL | O_RDWR));
+  if (unlinkat(bench->directory, "bench-new", 0) < 0)
+    die("unlink");
+}
+
+/* What a program does with an object of its own, in the order of shm_overview(7). */
+static void live(struct bench *bench) {
+  int fd = open_name(bench, "bench-new", O_CREAT | O_EXCL | O_RDWR);
+  if (ftruncate(fd, PAGE) < 0)
+    die("ftruncate");
+  char *mapping = map(fd, PAGE);
+  touch(mapping, PAGE, PAGE);
+  munmap(mapping, PAGE);
+  close(fd);
+  if (unlinkat(bench->directory, "bench-new", 0) < 0)
+    die("unlink");
+}
+
+/* --- listing ------------------------------------------------------------------------------- */
+
+static DIR *open_listing(struct bench *bench) {
+  int fd = openat(bench->directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DIR *listing = fd < 0 ? NULL : fdopendir(fd);
+  if (!listing)
+    die("opendir");
+  return listing;
+}
+
+static void list(struct bench *bench) {
+  DIR *listing = open_listing(bench);
+  unsigned count = 0;
+  for (struct dirent *entry; (entry = readdir(listing));)
+    count++;
+  closedir(listing);
+  if (count < NAMES)
+    die("the listing is incomplete");
+  bench->found += count;
+}
+
+static void make_listing(struct bench *bench) {
+  make_names(bench, "bench-name-", NAMES, 0);
+}
+
+static void remove_listing(struct bench *bench) {
+  remove_names(bench, "bench-name-", NAMES);
+}
+
+/* A name more and one less before each listing; that part is a hundredth of the time. */
+static void list_changed(struct bench *bench) {
+  create_and_unlink(bench);
+  list(bench);
+}
+
+/* --- measuring ----------------------------------------------------------------------------- */
+
+static const struct measure measures[] = {
+    {"read_1m", "MB/s", DATA_BYTES / 1e6, open_data, read_all, close_data},
+    {"write_1m", "MB/s", DATA_BYTES / 1e6, open_data, write_all, close_data},
+    {"read_4k", "ops/s", 1, open_data, read_block, close_data},
+    {"write_4k", "ops/s", 1, open_data, write_block, close_data},
+    {"store", "stores/s", TABLE_BYTES / LINE, map_data, store, unmap_data},
+    {"map_fault", "pages/s", TABLE_BYTES / PAGE, open_data, map_and_fault, close_data},
+    {"stat", "ops/s", 1, make_object, stat_object, remove_object},
+    {"open_close", "ops/s", 1, make_object, open_object, remove_object},
+    {"open_map", "ops/s", 1, make_object, open_map_object, remove_object},
+    {"create_unlink", "ops/s", 1, NULL, create_and_unlink, NULL},
+    {"life", "ops/s", 1, NULL, live, NULL},
+    {"list", "names/s", NAMES, make_listing, list, remove_listing},
+    {"list_changed", "names/s", NAMES, make_listing, list_changed, remove_listing},
+};
+
+#define MEASURES (sizeof(measures) / sizeof(measures[0]))
+
+/* Repeats the step until the time is over; units per second. */
+static double repeat(struct bench *bench, const struct measure *measure, double seconds) {
+  unsigned long count = 0;
+  unsigned batch = measure->amount > 1 ? 1 : BATCH;
+  double began = now(), spent;
+  do {
+    for (unsigned i = 0; i < batch; i++)
+      measure->step(bench);
+    count += batch;
+    spent = now() - began;
+  } while (spent < seconds);
+  return (double)count * measure->amount / spent;
+}
+
+static void run(struct bench *bench, const struct measure *measure, double seconds) {
+  if (measure->prepare)
+    measure->prepare(bench);
+  measure->step(bench); /* what only the first time costs is not what is measured */
+  double rate = repeat(bench, measure, seconds);
+  if (measure->finish)
+    measure->finish(bench);
+  printf("%s\t%.1f\t%s\n", measure->name, rate, measure->unit);
+  fflush(stdout);
+}
+
+static bool is_wanted(const struct measure *measure, char **names, int count) {
+  for (int i = 0; i < count; i++)
+    if (strcmp(names[i], measure->name) == 0)
+      return true;
+  return count == 0;
+}
+
+static void check_names(char **names, int count) {
+  for (int i = 0; i < count; i++) {
+    size_t known = 0;
+    while (known < MEASURES && strcmp(names[i], measures[known].name) != 0)
+      known++;
+    if (known == MEASURES) {
+      errno = EINVAL;
+      die(names[i]);
+    }
+  }
+}
+
+/* --- many objects -------------------------------------------------------------------------- */
+
+static void visit_object(struct bench *bench, const char *name) {
+  struct stat attributes;
+  if (fstatat(bench->directory, name, &attributes, AT_SYMLINK_NOFOLLOW) < 0)
+    die(name);
+  if (S_ISREG(attributes.st_mode))
+    close(open_name(bench, name, O_RDONLY));
+}
+
+static void visit(struct bench *bench) {
+  DIR *listing = open_listing(bench);
+  unsigned count = 0;
+  double began = now();
+  while (readdir(listing))
+    count++;
+  printf("list_all\t%.1f\tnames/s\n", count / (now() - began));
+  rewinddir(listing);
+  unsigned visited = 0;
+  began = now();
+  for (struct dirent *entry; (entry = readdir(listing)); visited++)
+    visit_object(bench, entry->d_name);
+  printf("visit_all\t%.1f\tobjects/s\n", visited / (now() - began));
+  printf("listed\t%u\tnames\nvisited\t%u\tobjects\n", count, visited);
+  closedir(listing);
+}
+
+int main(int argc, char **argv) {
+  static char buffer[MIB];
+  if (argc < 3) {
+    fprintf(stderr, "usage: bench DIRECTORY SECONDS [MEASURE...] | fill COUNT | visit\n");
+    return 2;
+  }
+  struct bench bench = {.buffer = buffer, .random = UINT64_C(0x9e3779b97f4a7c15)};
+  bench.directory = open(argv[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (bench.directory < 0)
+    die(argv[1]);
+  memset(buffer, 'x', sizeof(buffer));
+  if (strcmp(argv[2], "visit") == 0) {
+    visit(&bench);
+  } else if (strcmp(argv[2], "fill") == 0 && argc == 4) {
+    make_names(&bench, "object-", (unsigned)strtoul(argv[3], NULL, 10), 1);
+  } else {
+    check_names(argv + 3, argc - 3);
+    for (size_t i = 0; i < MEASURES; i++)
+      if (is_wanted(&measures[i], argv + 3, argc - 3))
+        run(&bench, &measures[i], strtod(argv[2], NULL));
+  }
+  close(bench.directory);
+  return 0;
+}

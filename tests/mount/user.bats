@@ -1,0 +1,102 @@
+#!/usr/bin/env bats
+# An ordinary user mounts for himself, through fusermount3.
+
+load shell
+
+setup() {
+    mkdir -p "$MNT"
+    chmod 755 "$TEST_DIR"
+    chown "$NOBODY" "$MNT"
+    # As on most systems, whatever this one does: the device is for everybody.
+    mknod -m 666 "$TEST_DIR/fuse" c 10 229
+    mount --bind "$TEST_DIR/fuse" /dev/fuse
+    export HOME=/
+}
+
+teardown() {
+    umount -l /dev/fuse
+    common_teardown
+}
+
+# as_user COMMAND...: a user without rights who may still run set-user-id programs.
+as_user() {
+    setpriv --reuid "$NOBODY" --regid "$NOBODY" --clear-groups --inh-caps=-all "$@"
+}
+
+user_mount() {
+    as_user timeout 30 "$SHMFS" posix "$MNT" ${SHMFS_OPTIONS:+-o "$SHMFS_OPTIONS"} \
+        </dev/null 3>&- 2>"$TEST_DIR/said"
+}
+
+@test "a user mounts, sees objects, makes own ones, and unmounts" {
+    echo "of root" >"$SHM/root"
+    user_mount
+    [ "$(as_user cat "$MNT/root")" = "of root" ]
+    as_user sh -c "echo mine >'$MNT/mine' && mkdir '$MNT/folder' && echo x >'$MNT/folder/file'"
+    [ "$(stat -c %u "$SHM/mine" "$SHM/folder" "$SHM/folder/file" | uniq)" = "$NOBODY" ]
+    [ "$(cat "$SHM/mine")" = mine ]
+    as_user mv "$MNT/mine" "$MNT/folder/moved"
+    [ "$(as_user cat "$MNT/folder/moved")" = mine ]
+    as_user rm -r "$MNT/folder"
+    [ ! -e "$SHM/folder" ]
+    as_user fusermount3 -u "$MNT"
+    daemon_ended
+}
+
+@test "a user may do through the mount no more than natively" {
+    echo secret >"$SHM/secret"
+    chmod 600 "$SHM/secret"
+    echo public >"$SHM/public"
+    user_mount
+    run as_user cat "$MNT/secret"
+    expect 1 "Permission denied"
+    run as_user rm -f "$MNT/public"
+    [ "$status" = 1 ]
+    run as_user sh -c "echo x >'$MNT/public'"
+    [ "$status" != 0 ]
+    run as_user chmod 777 "$MNT/public"
+    [ "$status" = 1 ]
+    [ "$(cat "$SHM/public")" = public ]
+}
+
+@test "a user's mount is for that user alone" {
+    user_mount
+    run ls "$MNT"
+    expect 2 "Permission denied"
+}
+
+@test "a user is told that there is no passthrough, and why" {
+    user_mount
+    grep -qi passthrough "$TEST_DIR/said"
+}
+
+@test "a user's mount follows native creation, change and removal at once" {
+    chmod 1777 "$SHM"
+    user_mount
+    for number in {1..50}; do
+        echo "$number" >"$SHM/object"
+        chmod 644 "$SHM/object"
+        [ "$(as_user cat "$MNT/object")" = "$number" ]
+        rm "$SHM/object"
+        run as_user cat "$MNT/object"
+        expect 1 "No such file"
+    done
+}
+
+@test "a user's file that is renamed natively, or unlinked while open, stays right" {
+    user_mount
+    run as_user "$PYTHON" - "$MNT" "$SHM" <<-'END'
+	import os, sys
+	mount, raw = sys.argv[1:]
+	held = os.open(f"{mount}/file", os.O_RDWR | os.O_CREAT, 0o600)
+	os.write(held, b"text")
+	os.rename(f"{raw}/file", f"{raw}/renamed")
+	assert os.pread(held, 10, 0) == b"text"
+	os.unlink(f"{raw}/renamed")
+	os.write(held, b" more")
+	assert os.pread(held, 10, 0) == b"text more"
+	assert os.fstat(held).st_size == 9
+	print("right")
+	END
+    expect 0 right
+}

@@ -31,6 +31,16 @@ static void prepare_process(void) {
     log_warning("/: %s", strerror(errno));
 }
 
+/* From the moment of the mount on, whoever serves it takes these, so that none leaves it behind. */
+static void block_signals(void) {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGHUP);
+  sigprocmask(SIG_BLOCK, &signals, NULL);
+}
+
 static int open_directory(const struct options *options, int *ret_fd) {
   int r = posix_directory_open(options->directory, options->noatime, ret_fd);
   if (r == -EOPNOTSUPP)
@@ -76,6 +86,7 @@ static int make_shared(const struct options *options, struct shared *shared) {
     return -1;
   }
   open_watch(shared);
+  block_signals();
   if (mount_attach(options, &shared->device) < 0)
     return -1;
   shared->device_number = mount_device_number(options);

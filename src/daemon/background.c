@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +35,9 @@ static int child_status(const struct shared *shared, pid_t child) {
 static _Noreturn void wait_until_ready(const struct shared *shared, pid_t child, int pipe) {
   char byte;
   ssize_t n;
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, NULL);
   close(shared->device); /* else the mount would outlive a daemon that dies now */
   do
     n = read(pipe, &byte, 1);

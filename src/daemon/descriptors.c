@@ -3,8 +3,12 @@
  * older than the first worker. */
 #include "daemon/descriptors.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* Every descriptor of this process. */
@@ -79,4 +83,9 @@ void descriptors_pass_kept(const struct state *state, bool pass) {
   for (uint32_t i = 0; i < page->slots_high && i < STATE_SLOTS; i++)
     if (page->slot[i].used)
       descriptor_pass(page->slot[i].fd, pass);
+}
+
+pid_t clone_sharing_descriptors(void) {
+  long pid = syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
+  return pid < 0 ? -errno : (pid_t)pid;
 }

@@ -19,3 +19,7 @@ void descriptors_pass_kept(const struct state *state, bool pass);
 
 /* The same for one descriptor; nothing for -1. */
 void descriptor_pass(int fd, bool pass);
+
+/* fork(2), but the child shares the descriptor table. Only in a process with one thread. Returns 0 in
+ * the child, its process id in the parent, or -errno. */
+pid_t clone_sharing_descriptors(void);

@@ -13,9 +13,9 @@
  * to 0 decides about the turn: the thread itself when it is done, and so keeps it, or the overseer,
  * who gives it to another one; the thread then goes to wait again, and nothing has to be undone.
  *
- * Waiting goes in steps: read without waiting for poll_us; give back what was kept for a moment;
- * sleep, at first with the processors kept awake, after awake_us of quiet without. In the last step
- * no timer runs anywhere: an idle mount uses no processor time. */
+ * Waiting goes in steps: look at the device for poll_us; sleep, and after some quiet give back what
+ * was kept for a moment; sleep with the processors kept awake for awake_us; sleep. In the last step no
+ * timer runs anywhere: an idle mount uses no processor time. */
 #include "daemon/loop.h"
 
 #include <errno.h>
@@ -47,7 +47,14 @@
 #define SHORT_BYTES (64 * 1024)
 /* A client needs 3 us to the next request, a look at the empty device takes 0.3 us (measured). */
 #define LOOKS_A_YIELD 8
-/* How often, and from which age on, what is kept for a moment is given back while busy. */
+/* A pause of this length between two looks means that the processor is wanted for something else, and
+ * then polling only puts off the client: a thread that sleeps is woken before others, one that
+ * yields waits for its turn. So there is no polling for a while. */
+#define WANTED_NS 30000
+#define WANTED_FOR_NS 5000000
+/* What is kept for a moment is given back when nothing came for so long. */
+#define QUIET_US 1000
+/* How often, and from which age on, it is given back while requests come. */
 #define KEPT_US 10000
 
 struct loop {
@@ -78,9 +85,10 @@ struct loop {
 struct reader {
   struct loop *loop;
   struct fuse_buf message;
-  unsigned queued;   /* requests found waiting, one after another */
-  int64_t last;      /* ns, when it was done with a request */
-  int64_t gave_back; /* ns, when it last gave back what is kept for a moment */
+  unsigned queued;    /* requests found waiting, one after another */
+  int64_t last;       /* ns, when it was done with a request */
+  int64_t poll_again; /* ns, not before */
+  int64_t gave_back;  /* ns, when it last gave back what is kept for a moment */
 };
 
 static int64_t now_ns(void) {
@@ -214,36 +222,53 @@ static int read_now(struct reader *reader) {
   return code == -EINTR ? -EAGAIN : code;
 }
 
-/* The device is looked at for poll_us after the last request. Where the client shares this
+/* Looks at the empty device for poll_us after the last request. Where the client shares this
  * processor it goes on only when this thread lets it; where it has its own, yielding only costs. */
-static int read_polling(struct reader *reader) {
+static int poll_device(struct reader *reader) {
+  int64_t now = now_ns(), looked = now;
   int64_t until = reader->last + reader->loop->options.poll_us * INT64_C(1000);
+  int code = -EAGAIN;
+  for (unsigned looks = 1; code == -EAGAIN && now < until; looks++) {
+    if (looks % LOOKS_A_YIELD == 0)
+      sched_yield();
+    code = read_now(reader);
+    now = now_ns();
+    if (now - looked > WANTED_NS) {
+      reader->poll_again = now + WANTED_FOR_NS;
+      break;
+    }
+    looked = now;
+  }
+  return code;
+}
+
+static int read_polling(struct reader *reader) {
   int code = read_now(reader);
   if (code != -EAGAIN) {
     reader->queued++;
     return code;
   }
   reader->queued = 0;
-  for (unsigned looks = 1; code == -EAGAIN && now_ns() < until; looks++) {
-    if (looks % LOOKS_A_YIELD == 0)
-      sched_yield();
-    code = read_now(reader);
-  }
-  return code;
+  return reader->last < reader->poll_again ? code : poll_device(reader);
+}
+
+static struct timespec timespec_of_us(unsigned us) {
+  return (struct timespec){.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000L};
 }
 
 /* Sleeps until a request is there. */
 static enum waited sleep_until_request(struct loop *loop) {
-  enum waited waited = WAITED_NOTHING;
-  fs_idle(loop->fs, 0);
+  struct timespec quiet = timespec_of_us(QUIET_US);
+  struct timespec awake = timespec_of_us(loop->options.awake_us);
   atomic_store(&loop->asleep, true);
-  if (loop->awake) {
-    unsigned us = loop->options.awake_us;
-    struct timespec quiet = {.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000};
-    waited = wait_for_request(loop, &quiet);
-    if (waited == WAITED_NOTHING)
-      awake_release(loop->awake);
+  enum waited waited = wait_for_request(loop, &quiet);
+  if (waited == WAITED_NOTHING) {
+    fs_idle(loop->fs, 0);
+    if (loop->awake)
+      waited = wait_for_request(loop, &awake);
   }
+  if (waited == WAITED_NOTHING)
+    awake_release(loop->awake);
   while (waited == WAITED_NOTHING)
     waited = wait_for_request(loop, NULL);
   begin_watching(loop);

@@ -29,15 +29,18 @@
 #include "daemon/descriptors.h"
 #include "daemon/handover.h"
 #include "daemon/mount.h"
+#include "daemon/watcher.h"
 #include "daemon/worker.h"
 #include "util/fd.h"
 #include "util/log.h"
 #include "util/notify.h"
 
-#define YOUNG_MS 1000       /* a worker that ends sooner … */
-#define YOUNG_KILLED_MS 100 /* … (by SIGKILL, which is somebody's will and no fault of it) … */
-#define YOUNG_REQUESTS 100  /* … and has served fewer has died young */
-#define PAUSE_FIRST_MS 10   /* before the third start; doubled for each more */
+#define YOUNG_MS 1000      /* a worker that ends sooner and … */
+#define YOUNG_REQUESTS 100 /* … has served fewer than this has died young */
+/* SIGKILL is somebody's will and no fault of the worker, so it counts only where nothing is served. */
+#define KILLED_MS 100
+#define KILLED_REQUESTS 1
+#define PAUSE_FIRST_MS 10 /* before the third start; doubled for each more */
 #define PAUSE_MAX_MS 500
 #define STOP_GRACE_MS 1000    /* for the last users of an unmounted file system */
 #define STOP_KILL_MS 3000     /* for a worker that was told to end */
@@ -56,9 +59,13 @@ struct supervisor {
   GArray *base; /* descriptors that are no worker's; descriptors.h */
   int signals;  /* signalfd */
   enum phase phase;
-  bool ready; /* a worker of this program has said that the mount answers */
-  int status; /* exit status, once ENDED */
+  bool ready;         /* a worker of this program has said that the mount answers */
+  bool upgrade_asked; /* before that */
+  int status;         /* exit status, once ENDED */
 
+  pid_t watcher;        /* 0: none runs */
+  int64_t watched;      /* since when; times as below */
+  int64_t watch_at;     /* when the next one is to be started */
   pid_t worker;         /* 0: none runs */
   int64_t started;      /* when it did; all times are ms of CLOCK_MONOTONIC */
   uint64_t served;      /* by those before it */
@@ -120,11 +127,6 @@ static _Noreturn void run_worker(struct shared *shared, pid_t supervisor) {
   _exit(GPOINTER_TO_INT(end));
 }
 
-/* fork(2), but the descriptor table is shared. */
-static pid_t clone_sharing_descriptors(void) {
-  return (pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
-}
-
 static void start_worker(struct supervisor *supervisor) {
   struct shared *shared = supervisor->shared;
   /* A connection to syslog that two processes used would be closed by one behind the other's back,
@@ -140,21 +142,50 @@ static void start_worker(struct supervisor *supervisor) {
     run_worker(shared, self);
   if (pid > 0) {
     supervisor->worker = pid;
+    shared->state->page->worker = pid;
     return;
   }
-  log_error("%s: no worker can be started: %s", place(supervisor), strerror(errno));
+  log_error("%s: no worker can be started: %s", place(supervisor), strerror(-pid));
   supervisor->start_at = now_ms() + PAUSE_MAX_MS;
   if (++supervisor->young >= SUPERVISOR_YOUNG_DEATHS)
     give_up(supervisor);
+}
+
+/* Watcher: started again at once, or after a pause when it died young. */
+
+static void start_watcher(struct supervisor *supervisor, bool missed) {
+  pid_t pid = watcher_start(supervisor->shared, missed);
+  supervisor->watcher = MAX(pid, 0);
+  supervisor->watch_at = pid < 0 ? now_ms() + PAUSE_MAX_MS : NEVER;
+  supervisor->watched = now_ms();
+  if (pid < 0)
+    log_warning("%s: native renames will show late, the watch does not start: %s",
+                place(supervisor), strerror(-pid));
+}
+
+static void watcher_ended(struct supervisor *supervisor) {
+  bool young = now_ms() - supervisor->watched < YOUNG_MS;
+  supervisor->watcher = 0;
+  supervisor->watch_at = now_ms() + (young ? PAUSE_MAX_MS : 0);
+  log_warning("%s: the watcher ended; another takes over", place(supervisor));
+}
+
+/* It may be waiting in the kernel for a request that the next worker answers, so it is not waited
+ * for. */
+static void stop_watcher(struct supervisor *supervisor) {
+  if (supervisor->watcher > 0)
+    kill(supervisor->watcher, SIGKILL);
+  supervisor->watcher = 0;
 }
 
 /* Worker: its end. */
 
 static bool died_young(const struct supervisor *supervisor, int status) {
   int64_t age = now_ms() - supervisor->started;
+  uint64_t served = requests_served(supervisor) - supervisor->served;
   bool killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
-  return age < (killed ? YOUNG_KILLED_MS : YOUNG_MS) &&
-         requests_served(supervisor) - supervisor->served < YOUNG_REQUESTS;
+  return killed ? age < KILLED_MS && served < KILLED_REQUESTS
+                : age < YOUNG_MS && served < YOUNG_REQUESTS;
 }
 
 static void describe_end(const struct supervisor *supervisor, int status) {
@@ -189,7 +220,9 @@ static void replace_worker(struct supervisor *supervisor, int status) {
 
 /* Here only when it failed is there something to do: the old program goes on. */
 static void become_next_program(struct supervisor *supervisor) {
+  stop_watcher(supervisor);
   handover_exec(supervisor->shared);
+  supervisor->watch_at = now_ms();
   supervisor->phase = SERVING;
   supervisor->start_at = now_ms();
   notify_state("READY=1\nSTATUS=The upgrade failed; the old program goes on");
@@ -223,6 +256,8 @@ static void reap(struct supervisor *supervisor) {
   while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
     if (pid == supervisor->worker)
       worker_ended(supervisor, status);
+    else if (pid == supervisor->watcher && supervisor->phase != ENDED)
+      watcher_ended(supervisor);
 }
 
 /* Signals. */
@@ -243,6 +278,7 @@ static void stop(struct supervisor *supervisor) {
 }
 
 static void upgrade(struct supervisor *supervisor) {
+  supervisor->upgrade_asked = !supervisor->ready;
   if (supervisor->phase != SERVING || !supervisor->ready)
     return;
   notify_reloading();
@@ -278,6 +314,8 @@ static void handle_ready(struct supervisor *supervisor) {
     return;
   supervisor->ready = true;
   background_ready(supervisor->shared);
+  if (supervisor->upgrade_asked)
+    upgrade(supervisor);
 }
 
 /* Time. */
@@ -286,6 +324,8 @@ static void handle_time(struct supervisor *supervisor) {
   int64_t now = now_ms();
   if (supervisor->worker == 0 && now >= supervisor->start_at && supervisor->phase == SERVING)
     start_worker(supervisor);
+  if (now >= supervisor->watch_at)
+    start_watcher(supervisor, true);
   if (supervisor->worker > 0 && now >= supervisor->terminate_at) {
     supervisor->terminate_at = NEVER;
     kill(supervisor->worker, SIGTERM);
@@ -297,7 +337,8 @@ static void handle_time(struct supervisor *supervisor) {
 }
 
 static int timeout_ms(const struct supervisor *supervisor) {
-  int64_t first = MIN(supervisor->start_at, MIN(supervisor->terminate_at, supervisor->kill_at));
+  int64_t first = MIN(MIN(supervisor->start_at, supervisor->watch_at),
+                      MIN(supervisor->terminate_at, supervisor->kill_at));
   return first == NEVER ? -1 : (int)CLAMP(first - now_ms(), 0, INT_MAX);
 }
 
@@ -346,6 +387,7 @@ int supervisor_run(struct shared *shared) {
   struct supervisor supervisor = {.shared = shared,
                                   .signals = -1,
                                   .start_at = now_ms(),
+                                  .watch_at = NEVER,
                                   .terminate_at = NEVER,
                                   .kill_at = NEVER};
   int r = prepare(&supervisor);
@@ -353,8 +395,11 @@ int supervisor_run(struct shared *shared) {
     log_error("%s: cannot be supervised: %s", place(&supervisor), strerror(-r));
     give_up(&supervisor);
   }
+  if (r == 0 && shared->watch >= 0)
+    start_watcher(&supervisor, shared->state->page->init_size > 0);
   while (supervisor.phase != ENDED)
     step(&supervisor);
+  stop_watcher(&supervisor);
   fd_close(supervisor.signals);
   shared->ready = fd_close(shared->ready);
   g_clear_pointer(&supervisor.base, g_array_unref);

@@ -1,31 +1,35 @@
-/* Model: a thread reads a batch of events, boils it down to the names that changed and whether the
- * directory did, and tells the file system each of them once.
+/* Model: whoever runs the watch reads a batch of events, boils it down to the names that changed and
+ * whether the directory did, and tells the kernel each of them once.
  *
- * What such a notification waits for in the kernel is a lock that a request may hold, so this thread
- * serves nothing and holds no lock of its own. Both kinds of event queue are read with the same
+ * What such a notification waits for in the kernel is a lock that a request may hold, so who runs the
+ * watch serves nothing and holds no lock. Both kinds of event queue are read with the same
  * steps; they differ in how one event is taken apart. */
 #include "daemon/watch.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <glib.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/fanotify.h>
 #include <sys/inotify.h>
 
+#include "fs/invalidate.h"
 #include "util/fd.h"
 
 /* A few hundred events; what does not fit is in the next batch. */
 #define BATCH_BYTES (32 * 1024)
+/* After a batch the thread looks away for so long. Most events are the mount's own, and waking up
+ * for each would cost a busy mount a third of its speed. */
+#define PAUSE_MS 1
 
 struct watch {
-  struct fs *fs; /* not owned */
-  enum watch_kind kind;
-  int fd;   /* not owned */
+  struct watch_target target;
   int stop; /* eventfd */
   pthread_t thread;
 };
@@ -109,8 +113,7 @@ static const char *fanotify_name(const char *records, const char *end) {
   return NULL;
 }
 
-static void parse_fanotify(const char *batch, ssize_t size, struct changes *changes) {
-  const pid_t self = getpid();
+static void parse_fanotify(const char *batch, ssize_t size, int self, struct changes *changes) {
   const char *at = batch, *end = at + size;
   struct fanotify_event_metadata event;
   for (; at + sizeof(event) <= end; at += event.event_len) {
@@ -118,7 +121,7 @@ static void parse_fanotify(const char *batch, ssize_t size, struct changes *chan
     memcpy(&event, at, sizeof(event));
     if (event.mask & FAN_Q_OVERFLOW)
       changes->lost = true;
-    /* The kernel knows what went through the mount, and what it did to its caches. */
+    /* What the worker did went through the mount, and the kernel has seen to its caches itself. */
     else if (event.pid != self)
       note(changes, fanotify_name(at + event.metadata_len, at + event.event_len),
            event.mask & (FAN_DELETE | FAN_MOVED_FROM | FAN_MOVED_TO));
@@ -140,44 +143,51 @@ static void parse_inotify(const char *batch, ssize_t size, struct changes *chang
 
 /* --- telling ------------------------------------------------------------------------------- */
 
-static void tell(struct watch *watch, const struct changes *changes) {
+static void tell(const struct watch_target *target, const struct changes *changes) {
   if (changes->lost) {
-    fs_everything_changed(watch->fs);
+    invalidate_everything(target->device, target->node, target->directory);
     return;
   }
   GHashTableIter iter;
   gpointer name;
   g_hash_table_iter_init(&iter, changes->names);
   while (g_hash_table_iter_next(&iter, &name, NULL))
-    fs_name_changed(watch->fs, STORE_ROOT, name);
+    invalidate_name(target->device, target->node, name);
   if (changes->directory)
-    fs_directory_changed(watch->fs, STORE_ROOT);
+    invalidate_attributes(target->device, target->node);
 }
 
 /* Reads one batch and tells what it says; false when there is nothing to read. */
-static bool read_batch(struct watch *watch, void *batch, GHashTable *names) {
-  ssize_t size = read(watch->fd, batch, BATCH_BYTES);
+static bool read_batch(const struct watch_target *target, void *batch, GHashTable *names) {
+  ssize_t size = read(target->fd, batch, BATCH_BYTES);
   if (size <= 0)
     return false;
   struct changes changes = {.names = names};
-  if (watch->kind == WATCH_FANOTIFY)
-    parse_fanotify(batch, size, &changes);
+  if (target->kind == WATCH_FANOTIFY)
+    parse_fanotify(batch, size, __atomic_load_n(target->worker, __ATOMIC_RELAXED), &changes);
   else
     parse_inotify(batch, size, &changes);
-  tell(watch, &changes);
+  tell(target, &changes);
   g_hash_table_remove_all(names);
   return true;
 }
 
-static void *watch_run(void *data) {
-  struct watch *watch = data;
+void watch_run(const struct watch_target *target, int stop) {
   g_autofree void *batch = g_malloc(BATCH_BYTES);
   g_autoptr(GHashTable) names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-  struct pollfd wait[2] = {{watch->fd, POLLIN, 0}, {watch->stop, POLLIN, 0}};
+  struct pollfd wait[2] = {{target->fd, POLLIN, 0}, {stop, POLLIN, 0}};
   while (wait[1].revents == 0) {
-    if (poll(wait, G_N_ELEMENTS(wait), -1) > 0 && wait[0].revents)
-      read_batch(watch, batch, names);
+    if (poll(wait, G_N_ELEMENTS(wait), -1) <= 0 || !wait[0].revents)
+      continue;
+    while (read_batch(target, batch, names))
+      ;
+    poll(&wait[1], 1, PAUSE_MS);
   }
+}
+
+static void *run_thread(void *data) {
+  struct watch *watch = data;
+  watch_run(&watch->target, watch->stop);
   return NULL;
 }
 
@@ -187,17 +197,17 @@ static int start_thread(struct watch *watch) {
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  int code = pthread_create(&watch->thread, NULL, watch_run, watch);
+  int code = pthread_create(&watch->thread, NULL, run_thread, watch);
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   return -code;
 }
 
-int watch_start(struct fs *fs, enum watch_kind kind, int fd, struct watch **ret_watch) {
+int watch_start(const struct watch_target *target, struct watch **ret_watch) {
   auto_fd int stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (stop < 0)
     return -errno;
   g_autofree struct watch *watch = g_new0(struct watch, 1);
-  *watch = (struct watch){.fs = fs, .kind = kind, .fd = fd, .stop = stop};
+  *watch = (struct watch){.target = *target, .stop = stop};
   int code = start_thread(watch);
   if (code < 0)
     return code;

@@ -6,7 +6,7 @@
  * that no event is lost while a worker is replaced. */
 #pragma once
 
-#include "fs/fs.h"
+#include <stdint.h>
 
 enum watch_kind { WATCH_FANOTIFY, WATCH_INOTIFY };
 
@@ -17,10 +17,23 @@ int watch_open(int directory_fd, enum watch_kind *ret_kind, int *ret_fd);
 /* The same with one kind. */
 int watch_open_kind(int directory_fd, enum watch_kind kind, int *ret_fd);
 
+/* What is watched, and who is told. Nothing in it is taken over. */
+struct watch_target {
+  enum watch_kind kind;
+  int fd;                /* of watch_open() */
+  int device;            /* /dev/fuse of the mount */
+  int directory;         /* the directory that is watched … */
+  uint64_t node;         /* … and its node in the mount */
+  const int32_t *worker; /* whose events are the mount's own: a process id that may change */
+};
+
+/* Reads events and tells the kernel, until the descriptor `stop` can be read (-1: forever). */
+void watch_run(const struct watch_target *target, int stop);
+
 struct watch;
 
-/* Starts a thread that reads events and tells fs. fd is not taken over. 0 or -errno. */
-int watch_start(struct fs *fs, enum watch_kind kind, int fd, struct watch **ret_watch);
+/* Starts a thread that does. 0 or -errno. */
+int watch_start(const struct watch_target *target, struct watch **ret_watch);
 /* Ends the thread and waits for it: while requests are still served, because what it tells the kernel
  * may have to wait for one. NULL is fine. */
 void watch_stop(struct watch *watch);

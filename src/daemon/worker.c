@@ -15,6 +15,7 @@
 #include "daemon/background.h"
 #include "daemon/loop.h"
 #include "daemon/mount.h"
+#include "daemon/watcher.h"
 #include "fs/fs.h"
 #include "store/posix.h"
 #include "util/log.h"
@@ -105,11 +106,13 @@ static int take_over(struct worker *worker) {
   return r;
 }
 
+/* With a supervisor a process of its own does it (watcher.h). */
 static void start_watch(struct worker *worker) {
   struct shared *shared = worker->shared;
-  if (shared->watch < 0)
+  if (shared->watch < 0 || shared->options->supervise)
     return;
-  int r = watch_start(worker->fs, shared->watch_kind, shared->watch, &worker->watch);
+  struct watch_target target = watcher_target(shared);
+  int r = watch_start(&target, &worker->watch);
   if (r < 0)
     log_warning("%s: native renames will show late, the watch does not start: %s",
                 shared->options->directory, strerror(-r));

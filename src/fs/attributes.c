@@ -10,10 +10,12 @@
 #include "fs/internal.h"
 #include "util/fd.h"
 
-#define ROOT_ATTR_TIMEOUT 3600.0 /* seconds, while the directory is watched */
+/* Seconds, while the directory is watched and nobody has it open (directory.c). */
+#define ROOT_ATTR_TIMEOUT 3600.0
 
 double fs_attr_timeout(const struct fs *fs, uint64_t node) {
-  return node == STORE_ROOT && fs->options.watched ? ROOT_ATTR_TIMEOUT : fs->options.attr_timeout;
+  bool long_lived = node == STORE_ROOT && fs->options.watched && atomic_load(&fs->listers) == 0;
+  return long_lived ? ROOT_ATTR_TIMEOUT : fs->options.attr_timeout;
 }
 
 static int attributes_of_kept(struct fs *fs, uint64_t node, struct stat *ret) {
@@ -28,10 +30,12 @@ int fs_live_attributes(struct fs *fs, uint64_t node, struct stat *ret) {
   int code = fs->store->ops->get_attributes(fs->store, node, &attributes);
   if (code == -ESTALE)
     code = attributes_of_kept(fs, node, &attributes);
+  if (code == 0 && attributes.st_nlink == 0 && !opens_is_open(fs->opens, node))
+    code = -ESTALE;
+  if (code == -ESTALE && removed_find(fs->removed, node, &attributes))
+    code = 0;
   if (code < 0)
     return code;
-  if (attributes.st_nlink == 0 && !opens_is_open(fs->opens, node))
-    return -ESTALE;
   *ret = attributes;
   return 0;
 }
@@ -106,12 +110,14 @@ static int change(struct fs *fs, uint64_t node, const struct store_change *chang
   return code;
 }
 
-/* Without a file the kernel came by a path, which may be out of date. */
+/* Without a file the kernel came by a path, which may be out of date; O_TRUNC comes that way too. */
 void fs_setattr(fuse_req_t request, fuse_ino_t node, struct stat *attributes, int mask,
                 struct fuse_file_info *file) {
   struct fs *fs = fs_of(request);
   struct store_change wish = change_of(mask, attributes);
   struct stat now;
+  if (file)
+    wish.mask |= STORE_CHANGE_OPENED;
   int code = file ? 0 : fs_live_attributes(fs, node, &now);
   if (code == 0)
     code = change(fs, node, &wish, &now);

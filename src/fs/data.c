@@ -37,9 +37,9 @@ static bool suits(int fd, int access) {
 static int lend(struct fs *fs, uint64_t node, int access, struct lent *ret) {
   struct lent lent = {.fs = fs, .node = node, .own = -1, .fd = -1};
   lent.found = opens_find(fs->opens, node, &lent.opened);
-  if (lent.found && lent.opened.fd >= 0 && suits(lent.opened.fd, access)) {
+  if (lent.found && lent.opened.fd >= 0 && !lent.opened.indirect && suits(lent.opened.fd, access)) {
     lent.fd = lent.opened.fd;
-  } else {
+  } else if (!lent.found || !lent.opened.indirect) {
     struct store_file file;
     int code = fs->store->ops->open(fs->store, node, access, &file);
     if (code < 0) {
@@ -47,7 +47,8 @@ static int lend(struct fs *fs, uint64_t node, int access, struct lent *ret) {
         opens_let_go(fs->opens, &lent.opened);
       return code;
     }
-    lent.own = lent.fd = file.fd;
+    lent.own = file.fd;
+    lent.fd = file.staged ? -1 : file.fd;
     lent.opened.fixed = file.fixed_size;
   }
   *ret = lent;
@@ -165,17 +166,27 @@ void fs_write(fuse_req_t request, fuse_ino_t node, const char *data, size_t size
     fs_reply_written(request, (size_t)length);
 }
 
+/* Where there is no descriptor only the size can be seen to. */
+static int allocate_indirect(const struct lent *lent, int mode, off_t end) {
+  struct stat now;
+  struct store_change wish = {.mask = STORE_CHANGE_SIZE | STORE_CHANGE_OPENED, .size = end};
+  int code = mode != 0 ? -EOPNOTSUPP : fs_live_attributes(lent->fs, lent->node, &now);
+  if (code < 0 || end <= now.st_size)
+    return code;
+  return lent->fs->store->ops->change(lent->fs->store, lent->node, -1, &wish, &now);
+}
+
 static int allocate(const struct lent *lent, int mode, off_t offset, off_t length) {
   off_t end;
-  if (lent->fd < 0)
-    return -EOPNOTSUPP;
-  if (lent->opened.fixed && !(mode & FALLOC_FL_KEEP_SIZE)) {
+  if (lent->opened.fixed && !(mode & FALLOC_FL_PUNCH_HOLE)) {
     int code = size_of(lent, &end);
     if (code < 0)
       return code;
     if (length > end - offset)
       return -ENOSPC;
   }
+  if (lent->fd < 0)
+    return allocate_indirect(lent, mode, offset + length);
   return fallocate(lent->fd, mode, offset, length) < 0 ? -errno : 0;
 }
 

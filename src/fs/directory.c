@@ -1,9 +1,11 @@
 /* Listings. A position in a directory is the store's own cookie, so nothing is kept per open
  * directory.
  *
- * The kernel may keep the listing of the top directory. Whether it still holds is decided here, at
- * each opening, by the directory's modification time: the kernel's own copy of that time may be an
- * hour old. Other directories are listed afresh every time. */
+ * The kernel may keep the listing of the top directory. Whether it still holds is decided by the
+ * directory's modification time: here at each opening, and by the kernel at each rewinding. So
+ * while anybody has the top directory open, the kernel may not keep its attributes, which it else does for
+ * an hour. How many have it open is forgotten when a worker dies; rewinding what was open then
+ * shows changes as late as the watch does. Other directories are listed afresh every time. */
 #include <errno.h>
 #include <time.h>
 
@@ -25,12 +27,27 @@ static int64_t now_ns(void) {
   return nanoseconds(now);
 }
 
-/* May the kernel serve the listing that it has? Remembers the time for which the next one holds. */
-static bool listing_holds(struct fs *fs, const struct stat *root) {
+/* May the kernel make a listing of its own, and serve the one that it has? Remembers the time for
+ * which the next one holds. */
+static void cache_listing(struct fs *fs, const struct stat *root, struct fuse_file_info *file) {
   int64_t changed = nanoseconds(root->st_mtim);
   bool quiet = now_ns() - changed > QUIET_NS;
   int64_t listed = atomic_exchange(&fs->listed, quiet ? changed : NO_LISTING);
-  return quiet && listed == changed;
+  file->cache_readdir = quiet;
+  file->keep_cache = quiet && listed == changed;
+}
+
+/* The first one makes the kernel drop the attributes that it has. This notification takes no lock
+ * that a request may hold (fs_directory_changed). */
+static void begin_listing(struct fs *fs) {
+  if (atomic_fetch_add(&fs->listers, 1) == 0 && fs->options.watched)
+    fs_directory_changed(fs, STORE_ROOT);
+}
+
+static void end_listing(struct fs *fs) {
+  int listers = atomic_load(&fs->listers);
+  while (listers > 0 && !atomic_compare_exchange_weak(&fs->listers, &listers, listers - 1))
+    continue;
 }
 
 void fs_opendir(fuse_req_t request, fuse_ino_t node, struct fuse_file_info *file) {
@@ -43,10 +60,18 @@ void fs_opendir(fuse_req_t request, fuse_ino_t node, struct fuse_file_info *file
   }
   file->fh = 0;
   if (node == STORE_ROOT) {
-    file->cache_readdir = 1;
-    file->keep_cache = listing_holds(fs, &attributes);
+    begin_listing(fs);
+    cache_listing(fs, &attributes, file);
   }
-  fuse_reply_open(request, file);
+  if (fuse_reply_open(request, file) == -ENOENT && node == STORE_ROOT)
+    end_listing(fs);
+}
+
+void fs_releasedir(fuse_req_t request, fuse_ino_t node, struct fuse_file_info *file) {
+  (void)file;
+  if (node == STORE_ROOT)
+    end_listing(fs_of(request));
+  fs_reply(request, 0);
 }
 
 struct listing {

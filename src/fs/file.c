@@ -18,12 +18,12 @@ static void answer_with(const struct fs *fs, const struct opened *opened,
                         struct fuse_file_info *file) {
   bool writes = (file->flags & O_ACCMODE) != O_RDONLY;
   file->fh = 0;
-  file->noflush = 1;
+  file->noflush = !opened->indirect;
   if (opened->backing_id > 0) {
     file->backing_id = opened->backing_id;
     file->direct_io = opened->fixed && writes;
   } else {
-    file->direct_io = opened->fixed || fs->options.mmap == FS_MMAP_COHERENT;
+    file->direct_io = opened->fixed || opened->indirect || fs->options.mmap == FS_MMAP_COHERENT;
   }
   file->parallel_direct_writes = file->direct_io;
 }
@@ -72,13 +72,15 @@ static void warn_not_registered(struct fs *fs, int code) {
 /* Takes a slot for an inode that is not open yet. */
 static int serve(struct fs *fs, uint64_t node, int flags, bool nameless, struct store_file *file,
                  struct opened *ret) {
-  bool passthrough = fs->features.passthrough && file->fd >= 0;
+  bool indirect = file->staged || file->fd < 0;
+  bool passthrough = fs->features.passthrough && !indirect;
   struct opens_new_slot slot = {
       .node = node,
       .fd = &file->fd,
       .passthrough = passthrough,
       .keep_fd = !passthrough || file->fixed_size,
       .fixed = file->fixed_size,
+      .indirect = indirect,
       .nameless = nameless,
   };
   int code = opens_add(fs->opens, &slot, ret);
@@ -107,12 +109,13 @@ static int check_found(struct fs *fs, uint64_t node, const struct opened *opened
   return code;
 }
 
-/* Has the inode a name? Only asked when it is not open through the mount. */
-static int check_named(struct fs *fs, uint64_t node, int fd) {
+/* Has the inode a name? Only asked when it is not open through the mount. The descriptor knows of
+ * an ordinary file; of others, whose memory has no name of its own, the store. */
+static int check_named(struct fs *fs, uint64_t node, const struct store_file *file) {
   struct stat attributes;
-  if (fd < 0)
+  if (file->fd < 0 || file->fixed_size || file->staged)
     return fs_live_attributes(fs, node, &attributes);
-  if (fstat(fd, &attributes) < 0)
+  if (fstat(file->fd, &attributes) < 0)
     return -errno;
   return attributes.st_nlink == 0 ? -ESTALE : 0;
 }
@@ -124,7 +127,7 @@ static int find_or_serve(struct fs *fs, uint64_t node, int flags, struct opened 
   int code = open_backing(fs, node, flags, &file);
   if (code < 0)
     return code;
-  code = check_named(fs, node, file.fd);
+  code = check_named(fs, node, &file);
   if (code == 0)
     code = serve(fs, node, flags, false, &file, ret);
   fd_close(file.fd);
@@ -154,7 +157,7 @@ void fs_open(fuse_req_t request, fuse_ino_t node, struct fuse_file_info *file) {
 /* What was made is open for writing; what is registered should not be (open_backing). */
 static void lower_to_path(struct fs *fs, uint64_t node, struct store_file *file) {
   struct store_file path;
-  if (!fs->features.passthrough || file->fixed_size || file->fd < 0 ||
+  if (!fs->features.passthrough || file->fixed_size || file->staged || file->fd < 0 ||
       fs->store->ops->open(fs->store, node, O_PATH, &path) < 0)
     return;
   fd_close(file->fd);
@@ -238,6 +241,14 @@ void fs_tmpfile(fuse_req_t request, fuse_ino_t parent, mode_t mode, struct fuse_
     fs_reply(request, fs_missing(fs, parent, code));
   else
     reply_created(request, parent, &entry, true, &made, file);
+}
+
+/* Asked for by answer_with() alone. A second run is the store's affair: what it does at a close, it
+ * does once. */
+void fs_flush(fuse_req_t request, fuse_ino_t node, struct fuse_file_info *file) {
+  (void)file;
+  struct store *store = store_of(request);
+  fs_reply(request, store->ops->flush ? store->ops->flush(store, node) : 0);
 }
 
 /* Nobody waits for the answer, and there is no second RELEASE: it may not fail. */

@@ -2,7 +2,7 @@
  * is served by whom.
  *
  * What is not in the table is answered with ENOSYS by libfuse, once: the kernel does not ask again.
- * That is the wish for FLUSH, FSYNC and FSYNCDIR, for memory has nothing to write back; for ACCESS,
+ * That is the wish for FSYNC and FSYNCDIR, for memory has nothing to write back; for ACCESS,
  * which default_permissions decides; and for locks, which then hold between all users of the mount
  * without a request. */
 #include <errno.h>
@@ -55,6 +55,7 @@ static const struct fuse_lowlevel_ops operations = {
     .open = fs_open,
     .create = fs_create,
     .tmpfile = fs_tmpfile,
+    .flush = fs_flush,
     .release = fs_release,
     .read = fs_read,
     .write = fs_write,
@@ -63,6 +64,7 @@ static const struct fuse_lowlevel_ops operations = {
     .copy_file_range = fs_copy_file_range,
     .opendir = fs_opendir,
     .readdir = fs_readdir,
+    .releasedir = fs_releasedir,
     .getxattr = fs_getxattr,
     .listxattr = fs_listxattr,
     .setxattr = fs_setxattr,
@@ -83,6 +85,7 @@ int fs_new(struct store *store, const struct fs_options *options, struct state *
   fs->options = *options;
   fs->state = state;
   fs->device = device;
+  fs->removed = removed_new();
   int code = opens_new(state, device, &fs->opens);
   if (code == 0)
     code = fs_session_new(fs);
@@ -100,6 +103,7 @@ void fs_free(struct fs *fs) {
   if (fs->session)
     fuse_session_destroy(fs->session);
   opens_free(fs->opens);
+  removed_free(fs->removed);
   g_free(fs);
 }
 

@@ -58,9 +58,3 @@ void fs_idle(struct fs *fs, int64_t age_us);
  * put right, replies that were not delivered, everything that was in hand sent again. Returns 0, or
  * 1 when there is nothing to take over (no INIT yet), or -errno. Before the first fs_process(). */
 int fs_take_over(struct fs *fs);
-
-/* What the watch reports; from a thread that serves no request (the kernel's notifications wait for
- * locks that a request may hold). name: changed in the directory `parent`. */
-void fs_name_changed(struct fs *fs, uint64_t parent, const char *name);
-void fs_directory_changed(struct fs *fs, uint64_t node);
-void fs_everything_changed(struct fs *fs);

@@ -9,6 +9,7 @@
 #include "fs/journal.h"
 #include "fs/once.h"
 #include "fs/opens.h"
+#include "fs/removed.h"
 #include "fs/state.h"
 #include "store/store.h"
 
@@ -21,6 +22,9 @@ struct fs {
   struct fuse_session *session;
   int device; /* not owned */
 
+  struct removed *removed;
+
+  atomic_int listers; /* directory streams of the root that are open; directory.c */
   /* The root's modification time (ns) for which the kernel may have a listing; directory.c. */
   atomic_int_least64_t listed;
   atomic_bool warned; /* that an inode could not be registered; file.c */
@@ -67,7 +71,7 @@ double fs_attr_timeout(const struct fs *fs, uint64_t node);
 int fs_live_attributes(struct fs *fs, uint64_t node, struct stat *ret);
 
 /* The result of something in the directory `parent`: -ENOENT becomes -ESTALE when it is the directory
- * itself that is gone. */
+ * itself that is gone, and the other way round when it was removed through the mount (removed.h). */
 int fs_missing(struct fs *fs, uint64_t parent, int code);
 
 /* session.c: the session on the device, with replies going through the journal. */
@@ -103,11 +107,12 @@ void fs_setattr(fuse_req_t request, fuse_ino_t node, struct stat *attributes, in
 void fs_statx(fuse_req_t request, fuse_ino_t node, int flags, int mask,
               struct fuse_file_info *file);
 
-/* file.c: OPEN, CREATE, TMPFILE, RELEASE */
+/* file.c: OPEN, CREATE, TMPFILE, FLUSH, RELEASE */
 void fs_open(fuse_req_t request, fuse_ino_t node, struct fuse_file_info *file);
 void fs_create(fuse_req_t request, fuse_ino_t parent, const char *name, mode_t mode,
                struct fuse_file_info *file);
 void fs_tmpfile(fuse_req_t request, fuse_ino_t parent, mode_t mode, struct fuse_file_info *file);
+void fs_flush(fuse_req_t request, fuse_ino_t node, struct fuse_file_info *file);
 void fs_release(fuse_req_t request, fuse_ino_t node, struct fuse_file_info *file);
 
 /* data.c */
@@ -127,6 +132,7 @@ void fs_copy_file_range(fuse_req_t request, fuse_ino_t node_in, off_t offset_in,
 void fs_opendir(fuse_req_t request, fuse_ino_t node, struct fuse_file_info *file);
 void fs_readdir(fuse_req_t request, fuse_ino_t node, size_t size, off_t offset,
                 struct fuse_file_info *file);
+void fs_releasedir(fuse_req_t request, fuse_ino_t node, struct fuse_file_info *file);
 
 /* xattr.c */
 void fs_getxattr(fuse_req_t request, fuse_ino_t node, const char *name, size_t size);

@@ -57,6 +57,8 @@ void fs_reply_entry(fuse_req_t request, int code, uint64_t parent,
 
 int fs_missing(struct fs *fs, uint64_t parent, int code) {
   struct stat attributes;
+  if (code == -ESTALE && removed_find(fs->removed, parent, NULL))
+    return -ENOENT;
   if (code != -ENOENT || parent == STORE_ROOT)
     return code;
   return fs_live_attributes(fs, parent, &attributes) == -ESTALE ? -ESTALE : code;
@@ -135,7 +137,7 @@ static void forget(struct fs *fs, uint64_t node) {
 
 typedef int remove_fn(struct store *store, uint64_t parent, const char *name);
 
-static void remove_once(fuse_req_t request, uint64_t parent, const char *name, remove_fn *remove) {
+static int remove_once(fuse_req_t request, uint64_t parent, const char *name, remove_fn *remove) {
   struct fs *fs = fs_of(request);
   struct once once;
   int code = once_begin(fs->state, fs->store, parent, name, &once);
@@ -143,7 +145,9 @@ static void remove_once(fuse_req_t request, uint64_t parent, const char *name, r
     code = remove(fs->store, parent, name);
   if (code == 0)
     forget(fs, once.before);
-  fs_reply(request, fs_missing(fs, parent, code));
+  code = fs_missing(fs, parent, code);
+  fs_reply(request, code);
+  return code;
 }
 
 void fs_unlink(fuse_req_t request, fuse_ino_t parent, const char *name) {
@@ -151,7 +155,11 @@ void fs_unlink(fuse_req_t request, fuse_ino_t parent, const char *name) {
 }
 
 void fs_rmdir(fuse_req_t request, fuse_ino_t parent, const char *name) {
-  remove_once(request, parent, name, store_of(request)->ops->remove_directory);
+  struct fs *fs = fs_of(request);
+  struct store_entry entry;
+  bool known = fs->store->ops->lookup(fs->store, parent, name, &entry) == 0;
+  if (remove_once(request, parent, name, fs->store->ops->remove_directory) == 0 && known)
+    removed_add(fs->removed, entry.node, &entry.attributes);
 }
 
 /* What a rename takes the name from; 0: nothing. */

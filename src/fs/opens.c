@@ -140,6 +140,7 @@ static void fill(struct opens *opens, uint32_t slot, struct opened *ret_opened) 
       .backing_id = s->backing_id,
       .fd = s->fd,
       .fixed = s->flags & STATE_SLOT_FIXED,
+      .indirect = s->flags & STATE_SLOT_INDIRECT,
   };
 }
 
@@ -175,6 +176,12 @@ static int take_slot(struct opens *opens, uint32_t *ret_slot) {
   return 0;
 }
 
+static uint16_t flags_of(const struct opens_new_slot *new) {
+  return (uint16_t)((new->fixed ? STATE_SLOT_FIXED : 0) |
+                    (new->indirect ? STATE_SLOT_INDIRECT : 0) |
+                    (new->nameless ? STATE_SLOT_NAMELESS : 0));
+}
+
 /* Under the lock. */
 static int add(struct opens *opens, const struct opens_new_slot *new, struct opened *ret_opened) {
   uint32_t slot;
@@ -194,8 +201,7 @@ static int add(struct opens *opens, const struct opens_new_slot *new, struct ope
   s->count = 0;
   s->backing_id = id;
   s->fd = new->keep_fd ? fd_steal(new->fd) : -1;
-  s->flags =
-      (uint16_t)((new->fixed ? STATE_SLOT_FIXED : 0) | (new->nameless ? STATE_SLOT_NAMELESS : 0));
+  s->flags = flags_of(new);
   __atomic_store_n(&s->used, 1, __ATOMIC_RELEASE);
   if (id > 0)
     page->last_backing_id = (uint32_t)id;

@@ -27,6 +27,7 @@ struct opened {
   int backing_id; /* > 0: passthrough */
   int fd;         /* >= 0: stays open while the inode is; not the caller's to close */
   bool fixed;     /* STATE_SLOT_FIXED */
+  bool indirect;  /* STATE_SLOT_INDIRECT */
 };
 
 /* device: the descriptor of /dev/fuse, for registering; not taken over. */
@@ -45,7 +46,7 @@ struct opens_new_slot {
   int *fd;          /* of the inode; stolen when it is kept */
   bool passthrough; /* register it with the kernel */
   bool keep_fd;     /* keep *fd in the slot */
-  bool fixed, nameless;
+  bool fixed, indirect, nameless;
 };
 
 /* As opens_find(), for an inode that may not be open yet: registers *fd. Another thread may have

@@ -122,35 +122,3 @@ int fs_take_over(struct fs *fs) {
   fail_in_hand(fs);
   return 0;
 }
-
-void fs_name_changed(struct fs *fs, uint64_t parent, const char *name) {
-  fuse_lowlevel_notify_inval_entry(fs->session, parent, name, strlen(name));
-}
-
-/* A negative offset drops the attributes alone. */
-void fs_directory_changed(struct fs *fs, uint64_t node) {
-  fuse_lowlevel_notify_inval_inode(fs->session, node, -1, 0);
-}
-
-struct invalidation {
-  struct fs *fs;
-  uint64_t parent;
-};
-
-static int invalidate_name(void *data, const char *name, uint64_t ino, unsigned char type,
-                           uint64_t next) {
-  (void)ino, (void)type, (void)next;
-  const struct invalidation *invalidation = data;
-  fs_name_changed(invalidation->fs, invalidation->parent, name);
-  return 0;
-}
-
-/* Linux 6.16 drops every cached name at once; before, name by name: those that exist (the others are
- * found stale by -ESTALE). */
-void fs_everything_changed(struct fs *fs) {
-  if (notify(fs, WIRE_NOTIFY_INC_EPOCH) < 0) {
-    struct invalidation invalidation = {.fs = fs, .parent = STORE_ROOT};
-    fs->store->ops->list(fs->store, STORE_ROOT, 0, invalidate_name, &invalidation);
-  }
-  fs_directory_changed(fs, STORE_ROOT);
-}

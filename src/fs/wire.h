@@ -70,8 +70,22 @@ enum wire_opcode {
 
 #define WIRE_UNIQUE_RESEND (UINT64_C(1) << 63) /* Linux 6.9: this request was sent before */
 #define WIRE_UNIQUE_STEP 2                     /* bit 0 tells an interrupt from its request */
+#define WIRE_NOTIFY_INVAL_INODE 2
+#define WIRE_NOTIFY_INVAL_ENTRY 3
 #define WIRE_NOTIFY_RESEND 7                   /* Linux 6.9 */
 #define WIRE_NOTIFY_INC_EPOCH 8                /* Linux 6.16 */
+
+struct wire_inval_inode_out {
+  uint64_t ino;
+  int64_t off; /* < 0: attributes only */
+  int64_t len;
+};
+
+struct wire_inval_entry_out {
+  uint64_t parent;
+  uint32_t namelen; /* the name follows, with a terminating 0 */
+  uint32_t flags;
+};
 
 /* The largest reply that must be kept: that of CREATE, header + entry + open. */
 #define WIRE_REPLY_KEPT 160

@@ -127,12 +127,13 @@ static void map_held(struct user *user) {
   check_content(user, "read of what was stored", "", object, held->fd);
 }
 
+/* O_NONBLOCK, here and below: were there a pipe by mistake, that would be an error and not a wait. */
 static void compare_raw(struct user *user) {
   unsigned name = pick_file(user);
   if (name == LOAD_NAMES)
     return;
   const char *path = name_path(user, SIDE_RAW, name);
-  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
   if (!check_fd(user, "native open", path, 0, fd))
     return;
   check_content(user, "native read", path, user->name[name], fd);
@@ -146,7 +147,7 @@ static void write_raw(struct user *user) {
     return;
   const char *path = name_path(user, SIDE_RAW, name);
   size_t size = 1 + pick(user, WRITE_MAX), offset = pick(user, LOAD_CONTENT_MAX - WRITE_MAX);
-  int fd = open(path, O_WRONLY | O_CLOEXEC);
+  int fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
   if (!check_fd(user, "native open", path, 0, fd))
     return;
   fill(user, data, size);

@@ -49,8 +49,3 @@ python() {
     cp /bin/true "$MNT/true"
     "$MNT/true"
 }
-
-@test "that shared mappings will be refused is said at the start, with the reason" {
-    run mount_start no_passthrough
-    expect 0 no_passthrough
-}

@@ -1,10 +1,16 @@
 # shellcheck shell=bash
 # What the tests with shell tools add to common.bash: looking at both sides, and waiting.
 
+bats_require_minimum_version 1.7.0
 load common
 
-# For a test file with a teardown() of its own, to call at its end.
+# For a test file with a teardown() of its own, to call at its end: common.bash's.
 eval "common_$(declare -f teardown)"
+
+teardown() {
+    exec 7>&- # what a test that failed still held open
+    common_teardown
+}
 
 # The distribution's interpreter: a user without rights must be able to run it as well.
 PYTHON=/usr/bin/python3

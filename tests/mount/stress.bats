@@ -13,7 +13,7 @@ setup() {
 # stress FOLDER NAME OPERATIONS: by two processes; stops early when it is slow.
 stress() {
     mkdir -p "$1/stress"
-    timeout -k 5 60 stress-ng --temp-path "$1/stress" --"$2" 2 --"$2"-ops "$3" --timeout 4 \
+    timeout -k 5 60 stress-ng --temp-path "$1/stress" --"$2" 2 --"$2"-ops "$3" --timeout 2 \
         --oomable >"$TEST_DIR/said" 2>&1 3>&-
 }
 

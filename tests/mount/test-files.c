@@ -80,7 +80,9 @@ static void append(const struct place *place) {
   g_assert_cmpint(write(native, "three ", 6), ==, 6);
   g_assert_cmpint(lseek(fd, 0, SEEK_SET), ==, 0);
   g_assert_cmpint(write(fd, "four", 4), ==, 4);
-  g_assert_cmpint(lseek(fd, 0, SEEK_CUR), ==, 18);
+  /* Served by the daemon, the write lands at the end, but the kernel guesses where that was. */
+  if (place->maps)
+    g_assert_cmpint(lseek(fd, 0, SEEK_CUR), ==, 18);
   close_file(native);
   close_file(fd);
   expect_content(at(place, "a"), "one two three four");

@@ -66,7 +66,7 @@ user_mount() {
 }
 
 @test "a user is told that there is no passthrough, and why" {
-    user_mount
+    SHMFS_OPTIONS='' user_mount
     grep -qi passthrough "$TEST_DIR/said"
 }
 

@@ -1,0 +1,41 @@
+#include "daemon/watcher.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "daemon/descriptors.h"
+#include "fs/invalidate.h"
+#include "store/store.h"
+
+struct watch_target watcher_target(const struct shared *shared) {
+  return (struct watch_target){
+      .kind = shared->watch_kind,
+      .fd = shared->watch,
+      .device = shared->device,
+      .directory = shared->directory,
+      .node = STORE_ROOT,
+      .worker = &shared->state->page->worker,
+  };
+}
+
+static _Noreturn void run(const struct shared *shared, bool missed, pid_t parent) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != parent)
+    _exit(EXIT_FAILURE); /* it died before the line above */
+  struct watch_target target = watcher_target(shared);
+  if (missed)
+    invalidate_everything(target.device, target.node, target.directory);
+  watch_run(&target, -1);
+  _exit(EXIT_SUCCESS);
+}
+
+pid_t watcher_start(struct shared *shared, bool missed) {
+  pid_t parent = getpid();
+  pid_t pid = clone_sharing_descriptors();
+  if (pid == 0)
+    run(shared, missed, parent);
+  return pid;
+}

@@ -13,6 +13,7 @@
 #include "daemon/mount.h"
 #include "daemon/options.h"
 #include "daemon/supervisor.h"
+#include "daemon/view.h"
 #include "daemon/worker.h"
 #include "store/posix.h"
 #include "util/fd.h"
@@ -54,6 +55,8 @@ static int open_directory(const struct options *options, int *ret_fd) {
 }
 
 static void open_watch(struct shared *shared) {
+  if (!view_find(shared->options->source)->watched)
+    return;
   int r = watch_open(shared->directory, &shared->watch_kind, &shared->watch);
   if (r < 0)
     log_warning("%s: cannot be watched (%s): native renames show late, and its own attributes are "
@@ -78,7 +81,8 @@ static void shared_clear(struct shared *shared) {
 }
 
 static int make_shared(const struct options *options, struct shared *shared) {
-  if (mount_prepare(options) < 0 || open_directory(options, &shared->directory) < 0)
+  if (mount_prepare(options) < 0 || view_enter(options) < 0 ||
+      open_directory(options, &shared->directory) < 0)
     return -1;
   int r = state_new(&shared->state);
   if (r < 0) {

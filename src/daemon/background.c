@@ -55,7 +55,7 @@ int background_enter(struct shared *shared) {
   if (child < 0)
     return -errno;
   if (child > 0) {
-    write_end = fd_close(write_end);
+    fd_close(fd_steal(&write_end));
     wait_until_ready(shared, child, read_end);
   }
   setsid();

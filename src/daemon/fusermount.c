@@ -83,12 +83,12 @@ static int helper_run(const char *const *arguments, int socket, char *ret_messag
     return -errno;
   auto_fd int read_end = ends[0];
   auto_fd int write_end = ends[1];
-  pid_t pid;
+  pid_t pid = 0;
   int status;
   int r = helper_spawn(arguments, &(struct inherited){socket, write_end}, &pid);
   if (r < 0)
     return r;
-  write_end = fd_close(write_end);
+  fd_close(fd_steal(&write_end)); /* else its end would not be seen */
   read_message(read_end, ret_message);
   while (waitpid(pid, &status, 0) < 0)
     if (errno != EINTR)
@@ -100,12 +100,12 @@ static int receive_descriptor(int socket, int *ret_fd) {
   char byte;
   union {
     struct cmsghdr header;
-    char room[CMSG_SPACE(sizeof(int))];
+    unsigned char room[CMSG_SPACE(sizeof(int))];
   } control;
   struct iovec data = {&byte, 1};
   struct msghdr message = {.msg_iov = &data,
                            .msg_iovlen = 1,
-                           .msg_control = &control,
+                           .msg_control = control.room,
                            .msg_controllen = sizeof(control)};
   if (recvmsg(socket, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT) <= 0)
     return -EPROTO;

@@ -86,8 +86,8 @@ static int wait_for(pid_t child, int *ret_status) {
 
 bool handover_possible(const struct shared *shared) {
   const char *place = shared->options->mount_point;
-  pid_t child;
-  int status;
+  pid_t child = 0;
+  int status = 0;
   if (!shared->program) {
     log_warning("%s: not upgraded: the path of the program file is not known", place);
     return false;

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "daemon/about.h"
+#include "daemon/view.h"
 #include "util/log.h"
 
 #define DEFAULT_THREADS 10 /* as libfuse's own loop */
@@ -121,6 +122,8 @@ static const struct word words[] = {
     {"replace", SET_TRUE, FIELD(replace)},
     {"mmap=", SET_MMAP, .text = "coherent or cached"},
     {"shm_dir=", SET_PATH, FIELD(directory), .text = "the path of a directory on a tmpfs"},
+    {"ipcns=", SET_TEXT, FIELD(ipc_namespace),
+     .text = "a process id, or the path of a namespace file"},
     {"fsname=", SET_TEXT, FIELD(shown), .text = "a name"},
     {"debug", SET_TRUE, FIELD(debug)},
 };
@@ -295,17 +298,22 @@ static int parse_numbers(struct options *options, const char *text) {
   return 0;
 }
 
-/* posix; and what mount(8) has where a source is of no importance. */
-static int check_source(const char *source) {
-  static const char *const meaning_posix[] = {"", "posix", "none", "shmfs"};
-  bool posix = g_str_has_prefix(source, "shmfs#");
-  for (size_t i = 0; i < G_N_ELEMENTS(meaning_posix); i++)
-    posix |= strcmp(source, meaning_posix[i]) == 0;
-  if (!posix) {
-    log_error("unknown source: %s (known: posix, also called none and shmfs)", source);
+static int apply_source(struct options *options, const char *source) {
+  const struct view *view = view_find(source);
+  if (!view) {
+    log_error("unknown source: %s (known: %s)", source, view_names());
     return OPTIONS_USAGE;
   }
+  set_text(&options->source, g_strdup(view->name));
   return 0;
+}
+
+static int check_namespace(const struct options *options) {
+  if (!options->ipc_namespace || view_find(options->source)->ipc_namespace)
+    return 0;
+  log_error("-o ipcns=%s: the source %s does not depend on an IPC namespace",
+            options->ipc_namespace, options->source);
+  return OPTIONS_USAGE;
 }
 
 /* Absolute and without symbolic links, as the list of mounts has it. What cannot be resolved (it
@@ -326,7 +334,9 @@ static int apply_operands(struct options *options, int count, char **operands) {
   }
   if (options->action == ACTION_RELOAD)
     return 0;
-  int status = count == 2 ? check_source(operands[0]) : 0;
+  int status = count == 2 ? apply_source(options, operands[0]) : 0;
+  if (status == 0)
+    status = check_namespace(options);
   if (status == 0)
     apply_mount_point(options, operands[count - 1]);
   return status;
@@ -408,7 +418,6 @@ static int parse_letters(struct options *options, int argc, char **argv, GString
 static struct options *options_new(void) {
   struct options *options = g_new0(struct options, 1);
   options->source = g_strdup("posix");
-  options->shown = g_strdup("posix");
   options->directory = g_strdup(DEFAULT_DIRECTORY);
   options->fuse_options = g_strdup("");
   options->supervise = true;
@@ -427,6 +436,8 @@ static struct options *options_new(void) {
 static void options_complete(struct options *options, const char *program, const char *list) {
   options->noatime = options->mount_flags & MS_NOATIME;
   options->foreground |= options->debug;
+  if (!options->shown)
+    options->shown = g_strdup(options->source);
   options->fs.debug = options->debug;
   /* Without other users there is nobody to check, and checking costs round trips. */
   options->fs.default_permissions |= options->allow_other;
@@ -462,6 +473,7 @@ void options_free(struct options *options) {
   g_free(options->shown);
   g_free(options->mount_point);
   g_free(options->directory);
+  g_free(options->ipc_namespace);
   g_free(options->fuse_options);
   g_strfreev(options->arguments);
   g_free(options);

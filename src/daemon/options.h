@@ -19,10 +19,12 @@ enum action {
 
 struct options {
   enum action action;
-  char *source;      /* the view: "posix" */
+  char *source;      /* the view: "posix", "sysv" */
   char *shown;       /* the source that the list of mounts shows: the view's name, or -o fsname= */
   char *mount_point; /* absolute, without symbolic links */
   char *directory;   /* of the shared memory objects: "/dev/shm"; -o shm_dir= (tests, containers) */
+
+  char *ipc_namespace; /* a PID, or the path of a namespace file; NULL: this process's own */
 
   bool foreground; /* -f */
   bool debug;      /* -d, implies -f */

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
@@ -37,13 +38,15 @@
 
 #define YOUNG_MS 1000      /* a worker that ends sooner and … */
 #define YOUNG_REQUESTS 100 /* … has served fewer than this has died young */
-/* SIGKILL is somebody's will and no fault of the worker, so it counts only where nothing is served. */
-#define KILLED_MS 100
+/* SIGKILL is somebody's will and no fault of the worker, so it counts only where a worker has no time
+ * to begin. */
+#define KILLED_MS 10
 #define KILLED_REQUESTS 1
 #define PAUSE_FIRST_MS 10 /* before the third start; doubled for each more */
 #define PAUSE_MAX_MS 500
 #define STOP_GRACE_MS 1000    /* for the last users of an unmounted file system */
 #define STOP_KILL_MS 3000     /* for a worker that was told to end */
+#define WATCHER_END_MS 1000   /* for a watcher whose mount is gone */
 #define HANDOVER_KILL_MS 5000 /* the next program recovers what a killed worker had in hand */
 #define NEVER INT64_MAX
 
@@ -115,16 +118,17 @@ static void *serve(void *data) {
  * own, so it does all the work, and the first thread only waits. */
 static _Noreturn void run_worker(struct shared *shared, pid_t supervisor) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
+  prctl(PR_SET_NAME, "shmfs-worker"); /* for ps(1) */
   if (getppid() != supervisor)
     _exit(WORKER_FAILED); /* it died before the line above */
   pthread_t thread;
-  void *end = GINT_TO_POINTER(WORKER_FAILED);
+  void *result = GINT_TO_POINTER(WORKER_FAILED);
   int r = pthread_create(&thread, NULL, serve, shared);
   if (r)
     log_error("no thread can be made: %s", strerror(r));
   else
-    pthread_join(thread, &end);
-  _exit(GPOINTER_TO_INT(end));
+    pthread_join(thread, &result);
+  _exit(GPOINTER_TO_INT(result));
 }
 
 static void start_worker(struct supervisor *supervisor) {
@@ -170,11 +174,16 @@ static void watcher_ended(struct supervisor *supervisor) {
   log_warning("%s: the watcher ended; another takes over", place(supervisor));
 }
 
-/* It may be waiting in the kernel for a request that the next worker answers, so it is not waited
- * for. */
-static void stop_watcher(struct supervisor *supervisor) {
-  if (supervisor->watcher > 0)
-    kill(supervisor->watcher, SIGKILL);
+/* It may be waiting in the kernel for a request that only the next worker answers: only at the end
+ * of all it is waited for, and then not for long. */
+static void stop_watcher(struct supervisor *supervisor, int patience_ms) {
+  if (supervisor->watcher == 0)
+    return;
+  kill(supervisor->watcher, SIGKILL);
+  auto_fd int process = pidfd_open(supervisor->watcher, 0);
+  struct pollfd ended = {.fd = process, .events = POLLIN};
+  if (patience_ms > 0 && process >= 0 && poll(&ended, 1, patience_ms) > 0)
+    waitpid(supervisor->watcher, NULL, 0);
   supervisor->watcher = 0;
 }
 
@@ -220,7 +229,7 @@ static void replace_worker(struct supervisor *supervisor, int status) {
 
 /* Here only when it failed is there something to do: the old program goes on. */
 static void become_next_program(struct supervisor *supervisor) {
-  stop_watcher(supervisor);
+  stop_watcher(supervisor, 0);
   handover_exec(supervisor->shared);
   supervisor->watch_at = now_ms();
   supervisor->phase = SERVING;
@@ -233,9 +242,7 @@ static void worker_ended(struct supervisor *supervisor, int status) {
   int code = left ? WEXITSTATUS(status) : -1;
   supervisor->worker = 0;
   supervisor->kill_at = supervisor->terminate_at = NEVER;
-  if (code == WORKER_UNMOUNTED)
-    end(supervisor, EXIT_SUCCESS);
-  else if (supervisor->phase == STOPPING)
+  if (code == WORKER_UNMOUNTED || supervisor->phase == STOPPING)
     end(supervisor, EXIT_SUCCESS);
   else if (code == WORKER_FAILED && supervisor->shared->state->page->init_size == 0)
     give_up(supervisor); /* it has said why, and will not do better the next time */
@@ -308,12 +315,23 @@ static void handle_signals(struct supervisor *supervisor) {
   }
 }
 
+/* The number is free, and may be a worker's from now on. */
+static void leave_base(GArray *base, int fd) {
+  for (guint i = 0; i < base->len; i++)
+    if (g_array_index(base, int, i) == fd) {
+      g_array_remove_index_fast(base, i);
+      return;
+    }
+}
+
 static void handle_ready(struct supervisor *supervisor) {
   eventfd_t count;
   if (eventfd_read(supervisor->shared->ready, &count) < 0 || supervisor->ready)
     return;
   supervisor->ready = true;
+  int parent = supervisor->shared->parent;
   background_ready(supervisor->shared);
+  leave_base(supervisor->base, parent);
   if (supervisor->upgrade_asked)
     upgrade(supervisor);
 }
@@ -399,7 +417,7 @@ int supervisor_run(struct shared *shared) {
     start_watcher(&supervisor, shared->state->page->init_size > 0);
   while (supervisor.phase != ENDED)
     step(&supervisor);
-  stop_watcher(&supervisor);
+  stop_watcher(&supervisor, WATCHER_END_MS);
   fd_close(supervisor.signals);
   shared->ready = fd_close(shared->ready);
   g_clear_pointer(&supervisor.base, g_array_unref);

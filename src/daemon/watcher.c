@@ -23,6 +23,7 @@ struct watch_target watcher_target(const struct shared *shared) {
 
 static _Noreturn void run(const struct shared *shared, bool missed, pid_t parent) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
+  prctl(PR_SET_NAME, "shmfs-watcher"); /* for ps(1) */
   if (getppid() != parent)
     _exit(EXIT_FAILURE); /* it died before the line above */
   struct watch_target target = watcher_target(shared);

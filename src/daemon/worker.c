@@ -15,9 +15,9 @@
 #include "daemon/background.h"
 #include "daemon/loop.h"
 #include "daemon/mount.h"
+#include "daemon/view.h"
 #include "daemon/watcher.h"
 #include "fs/fs.h"
-#include "store/posix.h"
 #include "util/log.h"
 #include "util/privilege.h"
 
@@ -45,7 +45,7 @@ static int make_file_system(struct worker *worker) {
     log_error("privileges cannot be set: %s", strerror(-r));
     return r;
   }
-  r = posix_store_new(shared->directory, &worker->store);
+  r = view_find(shared->options->source)->make_store(shared, &worker->store);
   if (r < 0) {
     log_error("%s: cannot be served: %s", shared->options->directory, strerror(-r));
     return r;

@@ -110,7 +110,8 @@ static int change(struct fs *fs, uint64_t node, const struct store_change *chang
   return code;
 }
 
-/* Without a file the kernel came by a path, which may be out of date; O_TRUNC comes that way too. */
+/* Without a file the kernel came by a path, which may be out of date; O_TRUNC comes that way
+ * too. */
 void fs_setattr(fuse_req_t request, fuse_ino_t node, struct stat *attributes, int mask,
                 struct fuse_file_info *file) {
   struct fs *fs = fs_of(request);

@@ -82,23 +82,29 @@ static ssize_t read_at(const struct lent *lent, void *buffer, size_t size, off_t
   return length < 0 ? -errno : length;
 }
 
-void fs_read(fuse_req_t request, fuse_ino_t node, size_t size, off_t offset,
-             struct fuse_file_info *file) {
-  (void)file;
-  auto_lent struct lent lent = {0};
-  g_autofree char *buffer = g_try_malloc(size);
-  ssize_t length = size > 0 && !buffer ? -ENOMEM : lend(fs_of(request), node, O_RDONLY, &lent);
-  if (length == 0)
-    length = read_at(&lent, buffer, size, offset);
+static void read_and_reply(fuse_req_t request, const struct lent *lent, size_t size, off_t offset) {
+  g_autofree char *buffer = g_try_malloc(MAX(size, 1));
+  ssize_t length = buffer ? read_at(lent, buffer, size, offset) : -ENOMEM;
   if (length < 0)
     fs_reply(request, (int)length);
   else
     fuse_reply_buf(request, buffer, (size_t)length);
 }
 
+void fs_read(fuse_req_t request, fuse_ino_t node, size_t size, off_t offset,
+             struct fuse_file_info *file) {
+  (void)file;
+  auto_lent struct lent lent = {0};
+  int code = lend(fs_of(request), node, O_RDONLY, &lent);
+  if (code < 0)
+    fs_reply(request, code);
+  else
+    read_and_reply(request, &lent, size, offset);
+}
+
 /* Of a fixed size: nothing past the end, and what reaches across it is cut short. */
 static int bound(const struct lent *lent, size_t *size, off_t offset) {
-  off_t end;
+  off_t end = 0;
   if (!lent->opened.fixed)
     return 0;
   int code = size_of(lent, &end);
@@ -136,7 +142,7 @@ static bool is_there(const struct lent *lent, const char *data, size_t size, off
 /* The end is where the file ends now, whatever the kernel believes: the native side may have
  * written. Not to be done twice: what the first run wrote begins where the file ended before. */
 static ssize_t append(const struct lent *lent, const char *data, size_t size) {
-  off_t end;
+  off_t end = 0;
   uint64_t before;
   int code = size_of(lent, &end);
   if (code < 0)
@@ -177,7 +183,7 @@ static int allocate_indirect(const struct lent *lent, int mode, off_t end) {
 }
 
 static int allocate(const struct lent *lent, int mode, off_t offset, off_t length) {
-  off_t end;
+  off_t end = 0;
   if (lent->opened.fixed && !(mode & FALLOC_FL_PUNCH_HOLE)) {
     int code = size_of(lent, &end);
     if (code < 0)

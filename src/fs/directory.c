@@ -3,13 +3,14 @@
  *
  * The kernel may keep the listing of the top directory. Whether it still holds is decided by the
  * directory's modification time: here at each opening, and by the kernel at each rewinding. So
- * while anybody has the top directory open, the kernel may not keep its attributes, which it else does for
- * an hour. How many have it open is forgotten when a worker dies; rewinding what was open then
- * shows changes as late as the watch does. Other directories are listed afresh every time. */
+ * while anybody has the top directory open, the kernel may not keep its attributes, which it else
+ * does for an hour. How many have it open is forgotten when a worker dies; rewinding what was open
+ * then shows changes as late as the watch does. Other directories are listed afresh every time. */
 #include <errno.h>
 #include <time.h>
 
 #include "fs/internal.h"
+#include "fs/invalidate.h"
 
 /* Two changes within one tick of the clock (10 ms at most, CONFIG_HZ=100) may leave the same
  * modification time: a listing is kept only if the directory had been quiet for longer. */
@@ -37,11 +38,12 @@ static void cache_listing(struct fs *fs, const struct stat *root, struct fuse_fi
   file->keep_cache = quiet && listed == changed;
 }
 
-/* The first one makes the kernel drop the attributes that it has. This notification takes no lock
- * that a request may hold (fs_directory_changed). */
+/* The first one makes the kernel drop the attributes that it has. Of the notifications this alone
+ * may be sent by a worker in the middle of a request: for attributes the kernel takes no lock that
+ * a request may hold. */
 static void begin_listing(struct fs *fs) {
   if (atomic_fetch_add(&fs->listers, 1) == 0 && fs->options.watched)
-    fs_directory_changed(fs, STORE_ROOT);
+    invalidate_attributes(fs->device, STORE_ROOT);
 }
 
 static void end_listing(struct fs *fs) {

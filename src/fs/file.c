@@ -215,7 +215,7 @@ void fs_create(fuse_req_t request, fuse_ino_t parent, const char *name, mode_t m
       .mode = (mode & (mode_t)~S_IFMT) | S_IFREG,
       .caller = fs_caller(request),
   };
-  struct store_entry entry;
+  struct store_entry entry = {0};
   struct store_file made = {.fd = -1};
   int code = create_once(fs, parent, name, &new, file->flags, &entry, &made);
   if (code < 0)
@@ -231,7 +231,7 @@ void fs_tmpfile(fuse_req_t request, fuse_ino_t parent, mode_t mode, struct fuse_
       .mode = (mode & (mode_t)~S_IFMT) | S_IFREG,
       .caller = fs_caller(request),
   };
-  struct store_entry entry;
+  struct store_entry entry = {0};
   struct store_file made = {.fd = -1};
   int code = journal_start(fs->state, 0);
   if (code == 0)

@@ -70,8 +70,8 @@ double fs_attr_timeout(const struct fs *fs, uint64_t node);
  * which the kernel walks the path again. */
 int fs_live_attributes(struct fs *fs, uint64_t node, struct stat *ret);
 
-/* The result of something in the directory `parent`: -ENOENT becomes -ESTALE when it is the directory
- * itself that is gone, and the other way round when it was removed through the mount (removed.h). */
+/* The result of something in the directory `parent`: -ENOENT becomes -ESTALE when the directory
+ * itself is gone, and the other way round when it was removed through the mount (removed.h). */
 int fs_missing(struct fs *fs, uint64_t parent, int code);
 
 /* session.c: the session on the device, with replies going through the journal. */

@@ -1,9 +1,10 @@
 /* Telling the kernel to drop what it has cached of names and directories.
  *
  * These are messages to the device that belong to no request, so any process that holds the device
- * may write them. In the kernel they wait for locks that a request may hold: whoever calls must not
- * be needed for answering one. In particular a process that is killed in such a call is not gone before the
- * request is answered, which is why a worker never makes one (daemon/watcher.h). */
+ * may write them. Dropping a name waits, in the kernel, for a lock of its directory that a request may hold:
+ * who calls that must not be needed for answering one. In particular a process that is killed in such a
+ * call is not gone before the request is answered, which is why a worker never makes one
+ * (daemon/watcher.h). Dropping attributes takes no such lock. */
 #pragma once
 
 #include <stdint.h>

@@ -66,7 +66,7 @@ int fs_missing(struct fs *fs, uint64_t parent, int code) {
 
 void fs_lookup(fuse_req_t request, fuse_ino_t parent, const char *name) {
   struct store *store = store_of(request);
-  struct store_entry entry;
+  struct store_entry entry = {0};
   int code = store->ops->lookup(store, parent, name, &entry);
   fs_reply_entry(request, fs_missing(fs_of(request), parent, code), parent, &entry);
 }
@@ -75,7 +75,7 @@ static void make(fuse_req_t request, uint64_t parent, const char *name,
                  const struct store_new *new) {
   struct fs *fs = fs_of(request);
   struct store *store = fs->store;
-  struct store_entry entry;
+  struct store_entry entry = {0};
   struct once once;
   int code = once_begin(fs->state, store, parent, name, &once);
   if (code == 0) {
@@ -124,7 +124,7 @@ static int link_once(struct fs *fs, uint64_t node, uint64_t parent, const char *
 
 void fs_link(fuse_req_t request, fuse_ino_t node, fuse_ino_t parent, const char *name) {
   struct fs *fs = fs_of(request);
-  struct store_entry entry;
+  struct store_entry entry = {0};
   int code = link_once(fs, node, parent, name, &entry);
   fs_reply_entry(request, fs_missing(fs, parent, code), parent, &entry);
 }
@@ -137,7 +137,9 @@ static void forget(struct fs *fs, uint64_t node) {
 
 typedef int remove_fn(struct store *store, uint64_t parent, const char *name);
 
-static int remove_once(fuse_req_t request, uint64_t parent, const char *name, remove_fn *remove) {
+/* directory: what the name leads to, where it is one. */
+static void remove_once(fuse_req_t request, uint64_t parent, const char *name, remove_fn *remove,
+                        const struct store_entry *directory) {
   struct fs *fs = fs_of(request);
   struct once once;
   int code = once_begin(fs->state, fs->store, parent, name, &once);
@@ -145,21 +147,20 @@ static int remove_once(fuse_req_t request, uint64_t parent, const char *name, re
     code = remove(fs->store, parent, name);
   if (code == 0)
     forget(fs, once.before);
-  code = fs_missing(fs, parent, code);
-  fs_reply(request, code);
-  return code;
+  if (code == 0 && directory && directory->node == once.before)
+    removed_add(fs->removed, directory->node, &directory->attributes);
+  fs_reply(request, fs_missing(fs, parent, code));
 }
 
 void fs_unlink(fuse_req_t request, fuse_ino_t parent, const char *name) {
-  remove_once(request, parent, name, store_of(request)->ops->unlink);
+  remove_once(request, parent, name, store_of(request)->ops->unlink, NULL);
 }
 
 void fs_rmdir(fuse_req_t request, fuse_ino_t parent, const char *name) {
-  struct fs *fs = fs_of(request);
-  struct store_entry entry;
-  bool known = fs->store->ops->lookup(fs->store, parent, name, &entry) == 0;
-  if (remove_once(request, parent, name, fs->store->ops->remove_directory) == 0 && known)
-    removed_add(fs->removed, entry.node, &entry.attributes);
+  struct store *store = store_of(request);
+  struct store_entry directory;
+  bool known = store->ops->lookup(store, parent, name, &directory) == 0;
+  remove_once(request, parent, name, store->ops->remove_directory, known ? &directory : NULL);
 }
 
 /* What a rename takes the name from; 0: nothing. */

@@ -229,12 +229,13 @@ void opens_undo(struct opens *opens, const struct opened *opened) {
   pthread_mutex_unlock(&opens->state->lock);
 }
 
-/* Nobody uses the slot right now: is anything left to keep it for? Under the lock. */
+/* Nobody uses the slot right now: is anything left to keep it for? A descriptor is not: there may be
+ * few of them, and another costs little. Under the lock. */
 static void settle_slot(struct opens *opens, uint32_t slot) {
   const struct state_slot *s = slot_of(opens, slot);
   if (s->count > 0)
     return;
-  if (s->flags & STATE_SLOT_NAMELESS)
+  if ((s->flags & STATE_SLOT_NAMELESS) || s->fd >= 0)
     close_slot(opens, slot);
   else
     enter_idle(opens, slot);

@@ -6,7 +6,7 @@
  *
  * A slot whose last open was released stays for a moment as idle: the next open of the inode then
  * needs no registration. Idle slots are few (OPENS_IDLE_MAX), are closed as soon as the daemon has
- * nothing to do, and never kept for an inode known to have lost its last name.
+ * nothing to do, and never kept for an inode known to have lost its last name, nor with a descriptor.
  *
  * Without passthrough a slot has a descriptor instead of a backing id, so that an unlinked file lives
  * on while it is open. Workers share the supervisor's descriptor table, so it outlives them. */

@@ -1,10 +1,12 @@
 /* Extended attributes, POSIX ACLs among them: handed on to the store, with the sizes and errors of
  * the system calls. A path that is out of date is found out first (fs_live_attributes). */
 #include <errno.h>
+#include <linux/limits.h>
 #include <string.h>
 #include <sys/xattr.h>
 
 #include "fs/internal.h"
+#include "fs/status.h"
 
 /* The answer to a request for a value or a list: its length when no room was offered. */
 static void reply_value(fuse_req_t request, ssize_t length, const char *value, size_t size) {
@@ -33,8 +35,43 @@ void fs_getxattr(fuse_req_t request, fuse_ino_t node, const char *name, size_t s
   g_autofree char *value = NULL;
   ssize_t length = prepare(fs_of(request), node, size, &value);
   if (length == 0)
-    length = store->ops->get_xattr(store, node, name, value, size);
+    length = node == STORE_ROOT && is_status(name)
+                 ? status_get(fs_of(request)->state, name, value, size)
+                 : store->ops->get_xattr(store, node, name, value, size);
   reply_value(request, length, value, size);
+}
+
+#define TRUSTED "trusted."
+
+/* tmpfs shows the names of trusted attributes to the privileged alone, and by the time a list is with
+ * the kernel nobody filters it any more. Returns the length of what is left. */
+static size_t without_trusted(char *list, size_t length) {
+  size_t kept = 0;
+  for (size_t at = 0, next; at < length; at = next) {
+    next = at + strlen(list + at) + 1;
+    if (strncmp(list + at, TRUSTED, strlen(TRUSTED)) == 0)
+      continue;
+    memmove(list + kept, list + at, next - at);
+    kept += next - at;
+  }
+  return kept;
+}
+
+/* The whole list first: how long it is without some names is not known before. */
+static ssize_t list_shown(fuse_req_t request, fuse_ino_t node, char *list, size_t size) {
+  struct store *store = store_of(request);
+  g_autofree char *whole = g_try_malloc(XATTR_LIST_MAX);
+  if (!whole)
+    return -ENOMEM;
+  ssize_t length = store->ops->list_xattr(store, node, whole, XATTR_LIST_MAX);
+  if (length < 0)
+    return length;
+  size_t shown = without_trusted(whole, (size_t)length);
+  if (size > 0 && shown > size)
+    return -ERANGE;
+  if (size > 0)
+    memcpy(list, whole, shown);
+  return (ssize_t)shown;
 }
 
 void fs_listxattr(fuse_req_t request, fuse_ino_t node, size_t size) {
@@ -42,8 +79,19 @@ void fs_listxattr(fuse_req_t request, fuse_ino_t node, size_t size) {
   g_autofree char *list = NULL;
   ssize_t length = prepare(fs_of(request), node, size, &list);
   if (length == 0)
-    length = store->ops->list_xattr(store, node, list, size);
+    length = fuse_req_ctx(request)->uid == 0 ? store->ops->list_xattr(store, node, list, size)
+                                             : list_shown(request, node, list, size);
   reply_value(request, length, list, size);
+}
+
+/* Begins what depends on whether the attribute is there, with the answer to that in the journal:
+ * *ret_before. *ret_again: a worker that died had begun it. */
+static int begin(struct fs *fs, uint64_t node, const char *name, bool *ret_again,
+                 uint64_t *ret_before) {
+  *ret_again = journal_again(ret_before);
+  if (!*ret_again)
+    *ret_before = fs->store->ops->get_xattr(fs->store, node, name, NULL, 0) >= 0;
+  return journal_start(fs->state, *ret_before);
 }
 
 static bool has_value(struct store *store, uint64_t node, const char *name, const char *value,
@@ -60,14 +108,15 @@ void fs_setxattr(fuse_req_t request, fuse_ino_t node, const char *name, const ch
                  size_t size, int flags) {
   struct fs *fs = fs_of(request);
   struct stat attributes;
-  uint64_t before;
-  bool again = journal_again(&before);
-  int code = fs_live_attributes(fs, node, &attributes);
+  uint64_t before = 0;
+  bool again = false;
+  int code =
+      node == STORE_ROOT && is_status(name) ? -EPERM : fs_live_attributes(fs, node, &attributes);
   if (code == 0 && (flags & XATTR_CREATE))
-    code = journal_start(fs->state, 0);
+    code = begin(fs, node, name, &again, &before);
   if (code == 0)
     code = fs->store->ops->set_xattr(fs->store, node, name, value, size, flags);
-  if (code == -EEXIST && again && has_value(fs->store, node, name, value, size))
+  if (code == -EEXIST && again && !before && has_value(fs->store, node, name, value, size))
     code = 0;
   fs_reply(request, code);
 }
@@ -75,14 +124,14 @@ void fs_setxattr(fuse_req_t request, fuse_ino_t node, const char *name, const ch
 void fs_removexattr(fuse_req_t request, fuse_ino_t node, const char *name) {
   struct fs *fs = fs_of(request);
   struct stat attributes;
-  uint64_t before;
-  bool again = journal_again(&before);
+  uint64_t before = 0;
+  bool again = false;
   int code = fs_live_attributes(fs, node, &attributes);
   if (code == 0)
-    code = journal_start(fs->state, 0);
+    code = begin(fs, node, name, &again, &before);
   if (code == 0)
     code = fs->store->ops->remove_xattr(fs->store, node, name);
-  if (code == -ENODATA && again)
+  if (code == -ENODATA && again && before)
     code = 0;
   fs_reply(request, code);
 }

@@ -2,6 +2,7 @@
  * and for other file systems over it, so that scripts/bench can compare them.
  *
  *   bench DIRECTORY SECONDS [MEASURE...]   each measure (all by default), for SECONDS
+ *   bench DIRECTORY =COUNT MEASURE         the measure's step COUNT times, for counting requests
  *   bench DIRECTORY fill COUNT             makes COUNT small objects
  *   bench DIRECTORY visit                  lists the directory, opens and stats each object in it
  *
@@ -30,8 +31,9 @@
 #define BATCH 16   /* repetitions between two looks at the clock */
 
 struct bench {
-  int directory;
-  int data; /* of DATA_BYTES */
+  const char *directory;
+  char *data_path, *object, *new; /* names are given in full, as shm_open() does */
+  int data;                       /* of DATA_BYTES */
   char *mapping;
   char *buffer; /* 1 MiB */
   uint64_t random;
@@ -66,36 +68,46 @@ static off_t random_block(struct bench *bench) {
   return (off_t)(bench->random % (DATA_BYTES / BLOCK)) * BLOCK;
 }
 
-static int open_name(struct bench *bench, const char *name, int flags) {
-  int fd = openat(bench->directory, name, flags | O_CLOEXEC, 0600);
+/* The path of a name in the directory; number NULL: without one. The caller frees it. */
+static char *path_of(const struct bench *bench, const char *name, const unsigned *number) {
+  char *path = NULL;
+  int size = number ? asprintf(&path, "%s/%s%u", bench->directory, name, *number)
+                    : asprintf(&path, "%s/%s", bench->directory, name);
+  if (size < 0)
+    die("asprintf");
+  return path;
+}
+
+static int open_path(const char *path, int flags) {
+  int fd = open(path, flags | O_CLOEXEC, 0600);
   if (fd < 0)
-    die(name);
+    die(path);
   return fd;
 }
 
 static void make_names(struct bench *bench, const char *prefix, unsigned count, off_t size) {
-  char name[64];
   for (unsigned i = 0; i < count; i++) {
-    snprintf(name, sizeof(name), "%s%u", prefix, i);
-    int fd = open_name(bench, name, O_CREAT | O_RDWR);
+    char *path = path_of(bench, prefix, &i);
+    int fd = open_path(path, O_CREAT | O_RDWR);
     if (size > 0 && ftruncate(fd, size) < 0)
       die("ftruncate");
     close(fd);
+    free(path);
   }
 }
 
 static void remove_names(struct bench *bench, const char *prefix, unsigned count) {
-  char name[64];
   for (unsigned i = 0; i < count; i++) {
-    snprintf(name, sizeof(name), "%s%u", prefix, i);
-    unlinkat(bench->directory, name, 0);
+    char *path = path_of(bench, prefix, &i);
+    unlink(path);
+    free(path);
   }
 }
 
 /* --- data ---------------------------------------------------------------------------------- */
 
 static void open_data(struct bench *bench) {
-  bench->data = open_name(bench, "bench-data", O_CREAT | O_RDWR);
+  bench->data = open_path(bench->data_path, O_CREAT | O_RDWR);
   for (off_t at = 0; at < DATA_BYTES; at += MIB)
     if (pwrite(bench->data, bench->buffer, MIB, at) != MIB)
       die("filling bench-data");
@@ -103,7 +115,7 @@ static void open_data(struct bench *bench) {
 
 static void close_data(struct bench *bench) {
   close(bench->data);
-  unlinkat(bench->directory, "bench-data", 0);
+  unlink(bench->data_path);
 }
 
 static void read_all(struct bench *bench) {
@@ -175,16 +187,16 @@ static void remove_object(struct bench *bench) {
 
 static void stat_object(struct bench *bench) {
   struct stat attributes;
-  if (fstatat(bench->directory, "bench-object-0", &attributes, 0) < 0)
+  if (stat(bench->object, &attributes) < 0)
     die("stat");
 }
 
 static void open_object(struct bench *bench) {
-  close(open_name(bench, "bench-object-0", O_RDWR));
+  close(open_path(bench->object, O_RDWR));
 }
 
 static void open_map_object(struct bench *bench) {
-  int fd = open_name(bench, "bench-object-0", O_RDWR);
+  int fd = open_path(bench->object, O_RDWR);
   char *mapping = map(fd, PAGE);
   touch(mapping, PAGE, PAGE);
   munmap(mapping, PAGE);
@@ -192,29 +204,28 @@ static void open_map_object(struct bench *bench) {
 }
 
 static void create_and_unlink(struct bench *bench) {
-  close(open_name(bench, "bench-new", O_CREAT | O_EXCL | O_RDWR));
-  if (unlinkat(bench->directory, "bench-new", 0) < 0)
+  close(open_path(bench->new, O_CREAT | O_EXCL | O_RDWR));
+  if (unlink(bench->new) < 0)
     die("unlink");
 }
 
 /* What a program does with an object of its own, in the order of shm_overview(7). */
 static void live(struct bench *bench) {
-  int fd = open_name(bench, "bench-new", O_CREAT | O_EXCL | O_RDWR);
+  int fd = open_path(bench->new, O_CREAT | O_EXCL | O_RDWR);
   if (ftruncate(fd, PAGE) < 0)
     die("ftruncate");
   char *mapping = map(fd, PAGE);
   touch(mapping, PAGE, PAGE);
   munmap(mapping, PAGE);
   close(fd);
-  if (unlinkat(bench->directory, "bench-new", 0) < 0)
+  if (unlink(bench->new) < 0)
     die("unlink");
 }
 
 /* --- listing ------------------------------------------------------------------------------- */
 
 static DIR *open_listing(struct bench *bench) {
-  int fd = openat(bench->directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  DIR *listing = fd < 0 ? NULL : fdopendir(fd);
+  DIR *listing = opendir(bench->directory);
   if (!listing)
     die("opendir");
   return listing;
@@ -290,6 +301,15 @@ static void run(struct bench *bench, const struct measure *measure, double secon
   fflush(stdout);
 }
 
+static void run_exactly(struct bench *bench, const struct measure *measure, unsigned long count) {
+  if (measure->prepare)
+    measure->prepare(bench);
+  for (unsigned long i = 0; i < count; i++)
+    measure->step(bench);
+  if (measure->finish)
+    measure->finish(bench);
+}
+
 static bool is_wanted(const struct measure *measure, char **names, int count) {
   for (int i = 0; i < count; i++)
     if (strcmp(names[i], measure->name) == 0)
@@ -312,11 +332,13 @@ static void check_names(char **names, int count) {
 /* --- many objects -------------------------------------------------------------------------- */
 
 static void visit_object(struct bench *bench, const char *name) {
+  char *path = path_of(bench, name, NULL);
   struct stat attributes;
-  if (fstatat(bench->directory, name, &attributes, AT_SYMLINK_NOFOLLOW) < 0)
-    die(name);
+  if (lstat(path, &attributes) < 0)
+    die(path);
   if (S_ISREG(attributes.st_mode))
-    close(open_name(bench, name, O_RDONLY));
+    close(open_path(path, O_RDONLY));
+  free(path);
 }
 
 static void visit(struct bench *bench) {
@@ -336,27 +358,40 @@ static void visit(struct bench *bench) {
   closedir(listing);
 }
 
+/* how: seconds, or =COUNT. */
+static void run_wanted(struct bench *bench, const char *how, char **names, int count) {
+  check_names(names, count);
+  for (size_t i = 0; i < MEASURES; i++) {
+    if (!is_wanted(&measures[i], names, count))
+      continue;
+    if (how[0] == '=')
+      run_exactly(bench, &measures[i], strtoul(how + 1, NULL, 10));
+    else
+      run(bench, &measures[i], strtod(how, NULL));
+  }
+}
+
 int main(int argc, char **argv) {
   static char buffer[MIB];
   if (argc < 3) {
-    fprintf(stderr, "usage: bench DIRECTORY SECONDS [MEASURE...] | fill COUNT | visit\n");
+    fprintf(stderr, "usage: bench DIRECTORY SECONDS|=COUNT [MEASURE...] | fill COUNT | visit\n");
     return 2;
   }
   struct bench bench = {.buffer = buffer, .random = UINT64_C(0x9e3779b97f4a7c15)};
-  bench.directory = open(argv[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (bench.directory < 0)
-    die(argv[1]);
+  const unsigned first = 0;
+  bench.directory = argv[1];
+  bench.data_path = path_of(&bench, "bench-data", NULL);
+  bench.object = path_of(&bench, "bench-object-", &first);
+  bench.new = path_of(&bench, "bench-new", NULL);
   memset(buffer, 'x', sizeof(buffer));
-  if (strcmp(argv[2], "visit") == 0) {
+  if (strcmp(argv[2], "visit") == 0)
     visit(&bench);
-  } else if (strcmp(argv[2], "fill") == 0 && argc == 4) {
+  else if (strcmp(argv[2], "fill") == 0 && argc == 4)
     make_names(&bench, "object-", (unsigned)strtoul(argv[3], NULL, 10), 1);
-  } else {
-    check_names(argv + 3, argc - 3);
-    for (size_t i = 0; i < MEASURES; i++)
-      if (is_wanted(&measures[i], argv + 3, argc - 3))
-        run(&bench, &measures[i], strtod(argv[2], NULL));
-  }
-  close(bench.directory);
+  else
+    run_wanted(&bench, argv[2], argv + 3, argc - 3);
+  free(bench.data_path);
+  free(bench.object);
+  free(bench.new);
   return 0;
 }

@@ -49,6 +49,12 @@ def read_file(path):
         return file.read()
 
 
+def case_once(mount, _raw):
+    """Just once, with nobody there."""
+    daemon.replace_worker()
+    os.stat(mount)
+
+
 def case_unlinked(mount, raw):
     """Unlinked and held open: content, size, changes, opening it again; then its memory."""
     before = room(raw)

@@ -1,7 +1,7 @@
 """Finds and ends the processes of the one daemon that runs in this process namespace.
 
-The supervisor is the shmfs process whose parent is none; the worker is its child. Waiting is for an
-event, with a limit that only a failure reaches.
+The supervisor is the shmfs process whose parent is none, the worker its child of that name. Waiting
+is for an event, with a limit that only a failure reaches.
 """
 import os
 import signal
@@ -70,7 +70,12 @@ def worker_now(parent):
             children = file.read().split()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    return next((int(child) for child in children if is_alive(child)), None)
+    return next((int(child) for child in children if _is_worker(child)), None)
+
+
+def _is_worker(pid):
+    status = _status(pid)
+    return status is not None and status[0] == "shmfs-worker" and status[1] not in "ZX"
 
 
 def worker():

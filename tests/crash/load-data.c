@@ -173,9 +173,13 @@ static void allocate(struct user *user) {
     object->size = MAX(object->size, offset + size);
 }
 
+/* The kernel copies no more than the size it knows; as every program that copies does, this asks for
+ * it first, since the file may have grown natively. */
 static void copy_range(struct user *user) {
   const struct held *from = pick_held(user), *to = pick_held(user);
-  if (!from || from->object == to->object || to->append)
+  struct stat status;
+  if (!from || from->object == to->object || to->append ||
+      !check(user, "fstat before a copy", "", 0, outcome(fstat(from->fd, &status))))
     return;
   loff_t read_at = pick(user, (unsigned)from->object->size + 1);
   loff_t write_at = pick(user, LOAD_CONTENT_MAX - WRITE_MAX);

@@ -86,22 +86,38 @@ static bool raw_may_remove(const struct object *object) {
   return !object || (object->names == 1 && object->held == 0);
 }
 
+/* The first look at a name finds out that it was removed natively. Before that the kernel refuses some
+ * calls (rmdir() of a file, readlink() of a folder) by the type of what had been there. */
+static void look_at_removed(struct user *user, unsigned name) {
+  struct stat status;
+  const char *path = name_path(user, SIDE_MOUNT, name);
+  check(user, "stat of what was removed natively", path, -ENOENT, outcome(lstat(path, &status)));
+}
+
 static void remove_name(struct user *user) {
   unsigned name = pick(user, LOAD_NAMES);
   const struct object *object = user->name[name];
-  const char *path = name_path(user, raw_may_remove(object) ? pick_side(user) : SIDE_MOUNT, name);
+  enum side side = raw_may_remove(object) ? pick_side(user) : SIDE_MOUNT;
+  const char *path = name_path(user, side, name);
   long expected = !object ? -ENOENT : object->kind == KIND_FOLDER ? -EISDIR : 0;
-  if (check(user, "unlink", path, expected, outcome(unlink(path))) && expected == 0)
-    name_clear(user, name);
+  if (!check(user, "unlink", path, expected, outcome(unlink(path))) || expected != 0)
+    return;
+  name_clear(user, name);
+  if (side == SIDE_RAW)
+    look_at_removed(user, name);
 }
 
 static void remove_folder(struct user *user) {
   unsigned name = pick(user, LOAD_NAMES);
   const struct object *object = user->name[name];
-  const char *path = name_path(user, pick_side(user), name);
+  enum side side = pick_side(user);
+  const char *path = name_path(user, side, name);
   long expected = !object ? -ENOENT : object->kind == KIND_FOLDER ? 0 : -ENOTDIR;
-  if (check(user, "rmdir", path, expected, outcome(rmdir(path))) && expected == 0)
-    name_clear(user, name);
+  if (!check(user, "rmdir", path, expected, outcome(rmdir(path))) || expected != 0)
+    return;
+  name_clear(user, name);
+  if (side == SIDE_RAW)
+    look_at_removed(user, name);
 }
 
 /* The errno that renaming gives, or 0. Folders are always empty here. */

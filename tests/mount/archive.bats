@@ -40,7 +40,7 @@ everything() {
     ) 2>&1
 }
 
-# kept COPY: fails where it differs from the source, in what the files are or in the memory they use.
+# kept COPY: fails where it differs from the source, in what the files are or in their memory.
 kept() {
     diff <(everything "$SOURCE") <(everything "$1")
     [ "$(blocks_of "$1/sparse")" = "$(blocks_of "$SOURCE/sparse")" ]

@@ -115,7 +115,8 @@ in_own_namespace() {
     chmod 755 "$TEST_DIR" "$MNT"
     chown "$NOBODY" "$MNT"
     run in_own_namespace "mount --bind /dev/null /usr/bin/fusermount3 &&
-        exec setpriv --reuid $NOBODY --regid $NOBODY --clear-groups timeout 20 '$SHMFS' posix '$MNT'"
+        exec setpriv --reuid $NOBODY --regid $NOBODY --clear-groups \
+            timeout 20 '$SHMFS' posix '$MNT'"
     [ "$status" != 0 ] && [ "$status" -lt 124 ]
     [ -n "$output" ]
     ! grep -q " fuse.shmfs " /proc/self/mounts || false
@@ -170,6 +171,7 @@ in_own_namespace() {
     echo text >"$MNT/file"
     [ "$(cat "$TEST_DIR/objects/file")" = text ]
     [ ! -e "$SHM/file" ]
+    mount_stop
 }
 
 @test "--reload of what is no shmfs mount is an error that names it" {

@@ -22,12 +22,12 @@ mount_options() {
     [ -z "$all" ] || printf '%s\n' -o "$all"
 }
 
-# mount_at MOUNTPOINT [OPTIONS]: mounts there. The descriptors that bats waits for are closed, lest
+# mount_at MOUNTPOINT [OPTIONS]: mounts the view $SOURCE (posix) there. The descriptors that bats waits for are closed, lest
 # the daemon keep it waiting.
 mount_at() {
     local options
     mapfile -t options < <(mount_options "${2:-}")
-    timeout 30 "$SHMFS" posix "$1" "${options[@]}" </dev/null 3>&- 4>&-
+    timeout 30 "$SHMFS" "${SOURCE:-posix}" "$1" "${options[@]}" </dev/null 3>&- 4>&-
 }
 
 # mount_start [OPTIONS]: mounts at $MNT.

@@ -141,3 +141,20 @@ bool exists(const char *path) {
 gint64 microseconds(void) {
   return g_get_monotonic_time();
 }
+
+const struct dirent *next_entry(DIR *directory) {
+  errno = 0;
+  /* One thread uses a listing. */
+  /* cppcheck-suppress readdirCalled */
+  const struct dirent *entry = readdir(directory);
+  g_assert_cmpint(errno, ==, 0);
+  return entry;
+}
+
+void expect_failure(long result, int expected, const char *file, int line, const char *call) {
+  int got = errno;
+  if (result >= 0)
+    g_error("%s:%d: %s succeeds, not %s", file, line, call, g_strerror(expected));
+  if (got != expected)
+    g_error("%s:%d: %s: %s, not %s", file, line, call, g_strerror(got), g_strerror(expected));
+}

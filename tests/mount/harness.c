@@ -2,8 +2,8 @@
  *
  * This process is the one that orphans are handed to (PR_SET_CHILD_SUBREAPER), so a daemon that has
  * put itself into the background is still its child: its end and its exit status can be waited for.
- * Nothing here may touch the mount itself, where a broken daemon would hang it; the processes that do
- * are given a time and then killed. */
+ * Nothing here may touch the mount itself, where a broken daemon would hang it; the processes that
+ * do are given a time and then killed. */
 #include "harness.h"
 
 #include <signal.h>
@@ -30,6 +30,7 @@ static struct {
   char *test_dir;
   char *mount_point; /* NULL: no daemon */
   bool maps;
+  struct room room; /* before anything was done */
 } harness;
 
 /* Waits for a SIGCHLD, which is blocked, so that none is missed. */
@@ -126,6 +127,11 @@ static bool unmount(const char *mount_point) {
   return false;
 }
 
+/* A supervisor kills its helper when it ends itself, and does not wait for it: it is left to us. */
+static bool ended_well(int status) {
+  return status == 0 || (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
 /* Every process that is left to this one is the daemon's. */
 static bool wait_for_daemon(void) {
   gint64 deadline = g_get_monotonic_time() + DAEMON_SECONDS * G_USEC_PER_SEC;
@@ -135,7 +141,7 @@ static bool wait_for_daemon(void) {
     pid_t pid = waitpid(-1, &status, WNOHANG);
     if (pid < 0)
       return clean;
-    if (pid > 0 && status != 0) {
+    if (pid > 0 && !ended_well(status)) {
       g_printerr("the daemon (process %d) ended with wait status %#x\n", pid, (unsigned)status);
       clean = false;
     }
@@ -188,6 +194,10 @@ const char *native_at(const struct place *place, const char *name) {
   return g_intern_string(path);
 }
 
+const char *scratch(void) {
+  return harness.test_dir;
+}
+
 static void remove_tree(const char *path) {
   g_autoptr(GDir) directory = g_dir_open(path, 0, NULL);
   const char *name;
@@ -233,6 +243,17 @@ static void make_folder(const struct run *run) {
   g_assert_no_errno(chmod(run->folder, 01777));
 }
 
+/* Has all memory come back? The next check may count on it. */
+static bool gave_back(void) {
+  if (room_comes_back(&harness.room))
+    return true;
+  struct room now = room_now();
+  g_printerr("not given back: %" G_GINT64_FORMAT " blocks, %" G_GINT64_FORMAT " inodes\n",
+             (gint64)(harness.room.blocks - now.blocks),
+             (gint64)(harness.room.inodes - now.inodes));
+  return false;
+}
+
 static void run_check(gconstpointer data) {
   const struct run *run = data;
   make_folder(run);
@@ -249,11 +270,17 @@ static void run_check(gconstpointer data) {
     g_printerr("no end within %d s\n", CHECK_SECONDS);
   else if (status != 0)
     g_printerr("ended with wait status %#x\n", (unsigned)status);
-  bool empty = left_empty(run->place.native);
+  bool clean = left_empty(run->place.native);
   if (run->folder)
-    empty = rmdir(run->folder) == 0 && empty;
-  if (status != 0 || !empty)
+    clean = rmdir(run->folder) == 0 && clean;
+  clean = gave_back() && clean;
+  if (status != 0 || !clean)
     g_test_fail();
+}
+
+static void free_run(struct run *run) {
+  g_free(run->folder);
+  g_free(run);
 }
 
 static void add_run(const struct check *check, const struct place *place) {
@@ -267,7 +294,8 @@ static void add_run(const struct check *check, const struct place *place) {
   if (!place->top)
     run->folder = g_strdup(place->native);
   g_autofree char *name = g_strdup_printf("/%s/%s", place->label, check->name);
-  g_test_add_data_func_full(name, run, (GTestDataFunc)run_check, NULL);
+  g_test_add_data_func_full(name, run, run_check, (GDestroyNotify)free_run);
+  /* cppcheck-suppress memleak */
 }
 
 static void add_check(const struct check *check) {
@@ -332,19 +360,15 @@ int harness_main(int argc, char **argv, const struct check *checks) {
   block_child_signal();
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   find_surroundings();
-  struct room before = room_now();
+  harness.room = room_now();
   start_daemon();
   for (; checks->name; checks++)
     add_check(checks);
   int status = g_test_run();
   if (harness.mount_point && !daemon_stop(harness.mount_point))
     status = 1;
-  if (!room_comes_back(&before)) {
-    struct room now = room_now();
-    g_printerr("not given back: %" G_GINT64_FORMAT " blocks, %" G_GINT64_FORMAT " inodes\n",
-               (gint64)(before.blocks - now.blocks), (gint64)(before.inodes - now.inodes));
+  if (!gave_back())
     status = 1;
-  }
   if (!g_getenv("TEST_DIR"))
     rmdir(harness.test_dir);
   g_free(harness.mount_point);

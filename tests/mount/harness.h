@@ -1,10 +1,10 @@
-/* What the mount tests share: each promise is one function that works in a place, and runs where the
- * promise must hold: in the raw shared memory folder ("/raw/…", which shows that the test itself is
- * right about tmpfs), at the top of the mount ("/mount/…"), and in a subdirectory of the mount
- * ("/folder/…"). Every one of them gives the same answers.
+/* What the mount tests share: each promise is one function that works in a place, and runs where
+ * the promise must hold: in the raw shared memory folder ("/raw/…", which shows that the test
+ * itself is right about tmpfs), at the top of the mount ("/mount/…"), and in a subdirectory of the
+ * mount ("/folder/…"). Every one of them gives the same answers.
  *
- * A check runs in a process of its own, as root with umask 022 and an own process group, with a time
- * limit; whatever it leaves running is killed, and a name that it leaves fails it. So a failed
+ * A check runs in a process of its own, as root with umask 022 and an own process group, with a
+ * time limit; whatever it leaves running is killed, and a name that it leaves fails it. So a failed
  * assertion ends one check and not the program.
  *
  * Surroundings, from the environment: SHMFS, the program (without it only "/raw" runs);
@@ -12,6 +12,7 @@
  * program and empty (default /dev/shm); TEST_DIR, where the mount point is made. */
 #pragma once
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <glib.h>
@@ -52,6 +53,9 @@ int harness_main(int argc, char **argv, const struct check *checks);
 const char *at(const struct place *place, const char *name);
 const char *native_at(const struct place *place, const char *name);
 
+/* A folder of this program's own, outside of shared memory; others may enter it. */
+const char *scratch(void);
+
 /* Memory given back, objects gone: the raw file system's free blocks and inodes. */
 struct room {
   guint64 blocks, inodes;
@@ -68,7 +72,8 @@ int daemon_start(const char *mount_point, const char *options, void (*prepare)(v
 /* Unmounts and waits for the daemon's end: true when it ended by itself with status 0. */
 bool daemon_stop(const char *mount_point);
 
-/* A second process, which works while the check goes on; talk_… passes single bytes between them. */
+/* A second process, which works while the check goes on; talk_… passes single bytes between them.
+ * */
 struct peer {
   pid_t pid;
   int socket;
@@ -100,16 +105,10 @@ struct stat status_of(int fd);
 bool exists(const char *path);
 gint64 microseconds(void);
 
+/* The next name of a listing; NULL at its end. */
+const struct dirent *next_entry(DIR *directory);
+
 /* A system call that must fail, with this errno. */
 #define assert_errno(expression, expected)                                                         \
-  do {                                                                                             \
-    errno = 0;                                                                                     \
-    gboolean failed_ = (expression) < 0;                                                           \
-    int error_ = errno;                                                                            \
-    if (!failed_)                                                                                  \
-      g_error("%s:%d: %s succeeds, not %s", __FILE__, __LINE__, #expression,                       \
-              g_strerror(expected));                                                               \
-    if (error_ != (expected))                                                                      \
-      g_error("%s:%d: %s: %s, not %s", __FILE__, __LINE__, #expression, g_strerror(error_),        \
-              g_strerror(expected));                                                               \
-  } while (0)
+  expect_failure((errno = 0, (long)(expression)), expected, __FILE__, __LINE__, #expression)
+void expect_failure(long result, int expected, const char *file, int line, const char *call);

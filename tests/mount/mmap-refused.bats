@@ -30,7 +30,7 @@ python() {
     [ "$(head -c 6 "$MNT/object")" = stored ]
 }
 
-@test "shm_open() on a mount over /dev/shm without passthrough: ENODEV for mmap, data through write()" {
+@test "without passthrough, objects named by shm_open() have data through write() and no mapping" {
     native "$TEST_DIR/raw"
     mount_at "$SHM" no_passthrough
     echo native >"$TEST_DIR/raw/native"

@@ -79,7 +79,8 @@ has_options() {
 }
 
 @test "options that mount(8) passes on or that mean nothing here are accepted" {
-    mount_start defaults,auto,nofail,_netdev,x-systemd.automount,rw,dev,suid,exec,async,relatime,subtype=shmfs
+    options=defaults,auto,nofail,_netdev,x-systemd.automount,rw,dev,suid,exec,async,relatime
+    mount_start "$options,subtype=shmfs"
     echo text >"$MNT/file"
     [ "$(cat "$SHM/file")" = text ]
 }

@@ -60,7 +60,7 @@ in_container() {
     [ "$(cat "$SHM/object")" = kept ]
 }
 
-@test "a file that is held open in a mount over /dev/shm makes umount say busy, and nothing is lost" {
+@test "a file held open in a mount over /dev/shm makes umount say busy, and nothing is lost" {
     mount_at "$SHM"
     exec 7<>"$SHM/held"
     run umount "$SHM"

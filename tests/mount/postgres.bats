@@ -26,7 +26,8 @@ as_postgres() {
 }
 
 database_start() {
-    as_postgres "$PROGRAMS/initdb" -D "$BASE/data" -U tester -A trust --no-sync >"$TEST_DIR/initdb" 2>&1
+    as_postgres "$PROGRAMS/initdb" -D "$BASE/data" -U tester -A trust --no-sync \
+        >"$TEST_DIR/initdb" 2>&1
     cat >>"$BASE/data/postgresql.conf" <<-END
 	listen_addresses = ''
 	unix_socket_directories = '$BASE'
@@ -39,6 +40,10 @@ database_start() {
 	parallel_tuple_cost = 0
 	min_parallel_table_scan_size = 0
 	END
+    server_start
+}
+
+server_start() {
     as_postgres "$PROGRAMS/pg_ctl" -D "$BASE/data" -l "$BASE/log" -w -t 60 start \
         >/dev/null 2>&1 3>&-
 }
@@ -86,7 +91,7 @@ no_server() {
     kill -KILL "$(head -n 1 "$BASE/data/postmaster.pid")"
     wait_until 20 no_server
     [ "$(segments)" -gt 0 ]
-    as_postgres "$PROGRAMS/pg_ctl" -D "$BASE/data" -l "$BASE/log" -w -t 60 start >/dev/null 2>&1 3>&-
+    server_start
     [ "$(ask "SELECT n FROM kept")" = 1 ]
     database_stop
     [ "$(segments)" = 0 ]

@@ -19,6 +19,14 @@ python() {
     timeout 100 "$PYTHON" "$HERE/python/$1.py" "${@:2}"
 }
 
+# natively COMMAND...: runs it where /dev/shm is the raw folder.
+natively() {
+    export -f python
+    # shellcheck disable=SC2016
+    unshare --mount --propagation private bash -c 'mount --bind "$0" /dev/shm && "$@"' \
+        "$TEST_DIR/raw" "$@"
+}
+
 # mapping_start FILE: maps it in a process that answers to `ask`.
 mapping_start() {
     coproc HOLDER { exec timeout 60 "$PYTHON" "$HERE/python/map.py" hold "$1" 3>&- 2>&1; }
@@ -121,9 +129,7 @@ ask() {
     [ "$(python semaphore value /turn)" = 0 ]
     python semaphore wait /turn 3>&- &
     waiting=$!
-    mount --bind "$TEST_DIR/raw" "$SHM"
-    python semaphore post /turn
-    umount "$SHM"
+    natively python semaphore post /turn
     wait $waiting
     python semaphore create /other 3
     [ "$(python semaphore value /other)" = 3 ]

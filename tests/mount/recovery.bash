@@ -37,11 +37,16 @@ supervisor() {
     done | head -n 1
 }
 
-# worker_of SUPERVISOR: its child at this moment, in $WORKER; empty between two. No process is
-# started for it, so that it can be asked often.
+# worker_of SUPERVISOR: its child that serves, at this moment, in $WORKER; empty between two. No process
+# is started for it, so that it can be asked often.
 worker_of() {
+    local child children=() name
     WORKER=
-    { read -r WORKER _ <"/proc/$1/task/$1/children"; } 2>/dev/null || true
+    { read -ra children <"/proc/$1/task/$1/children"; } 2>/dev/null || true # no newline at its end
+    for child in "${children[@]}"; do
+        { read -r name <"/proc/$child/comm"; } 2>/dev/null || continue
+        [ "$name" != shmfs-worker ] || WORKER=$child
+    done
 }
 
 another_worker() {
@@ -106,9 +111,10 @@ reload_while() {
 disturbed() {
     local disturbance=$1 seconds=$2 before fds main command status=0
     shift 2
-    stat "$MNT" >"$TEST_DIR/stat.log"
-    before=$(room)
     main=$(supervisor)
+    before=$(room)
+    # What is opened once and kept, such as the way to the system's log, is no loss.
+    "$PYTHON" "$CRASH/across.py" once "$MNT" "$SHM"
     sleep 0.2 # until it has nothing to do
     fds=$(descriptors "$main")
     "$@" >"$TEST_DIR/command.log" 2>&1 </dev/null 3>&- &

@@ -87,7 +87,7 @@ verified_io() {
     wait "$MAIN" || status=$?
     cat "$LOG"
     [ $status != 0 ]
-    grep -q SIGKILL "$LOG"
+    grep -q 'workers in a row' "$LOG"
     daemon_ended
 }
 

@@ -1,19 +1,20 @@
 /* The promise of one memory: what one side does is right on the other at once, without any pause.
  *
- * A second process works on one side; after each step it says so, and this process looks at the other
- * side immediately. What is to be seen follows from the number of the step alone. Every kind of change
- * goes both ways, thousands of times, and no answer may be wrong.
+ * A second process works on one side; after each step it says so, and this process looks at the
+ * other side immediately. What is to be seen follows from the number of the step alone. Every kind
+ * of change goes both ways, thousands of times, and no answer may be wrong.
  *
- * Two changes are known to the mount only when its watch has told: a native rename, and a native unlink
- * of what the mount itself holds open. They are waited for, and the longest wait is reported. */
+ * Two changes are known to the mount only when its watch has told: a native rename, and a native
+ * unlink of what the mount itself holds open. They are waited for, and the longest wait is
+ * reported. */
 #include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "harness.h"
 
-/* Of each change, in each direction: at the top, where names are cached; and in a folder, where they
- * are not. Even, and the last step or the one who watches it leaves nothing. */
+/* Of each change, in each direction: at the top, where names are cached; and in a folder, where
+ * they are not. Even, and the last step or the one who watches it leaves nothing. */
 #define TOP_STEPS 1000
 #define FOLDER_STEPS 400
 
@@ -297,9 +298,9 @@ static void list_more(const char *directory, int step) {
 static void expect_listed(const char *directory, int step) {
   int count = 0, expected = step / 20 % 2 ? 19 - step % 20 : step % 20 + 1;
   DIR *listing = opendir(directory);
-  struct dirent *entry;
+  const struct dirent *entry;
   g_assert_nonnull(listing);
-  while ((entry = readdir(listing)))
+  while ((entry = next_entry(listing)))
     count += entry->d_name[0] == 'n';
   closedir(listing);
   g_assert_cmpint(count, ==, expected);

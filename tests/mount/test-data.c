@@ -35,7 +35,8 @@ static void expect_bytes(int fd, const char *bytes, size_t size, off_t offset) {
 }
 
 static void expect_zeros(int fd, size_t size, off_t offset) {
-  g_autofree char *zeros = g_malloc0(size);
+  static const char zeros[8 * PAGE];
+  g_assert_cmpuint(size, <=, sizeof zeros);
   expect_bytes(fd, zeros, size, offset);
 }
 
@@ -310,7 +311,7 @@ static void bad_addresses(const struct place *place) {
 static void write_records(int socket, const void *data) {
   char record[1000];
   int fd = open_file(at(data, "a"), O_RDWR, 0);
-  int number = talk_hear(socket);
+  int number = (unsigned char)talk_hear(socket);
   memset(record, number, sizeof record);
   for (int i = 0; i < 300; i++)
     put_all(fd, record, sizeof record, (i * 4 + number) * (off_t)sizeof record);
@@ -321,9 +322,9 @@ static void writers_beside_each_other(const struct place *place) {
   struct peer peers[4];
   char record[1000];
   int fd = new_file(at(place, "a"), "");
-  for (char i = 0; i < 4; i++) {
-    peers[(int)i] = peer_start(write_records, place);
-    talk_tell(peers[(int)i].socket, i);
+  for (int i = 0; i < 4; i++) {
+    peers[i] = peer_start(write_records, place);
+    talk_tell(peers[i].socket, (char)i);
   }
   for (int i = 0; i < 4; i++)
     peer_wait(&peers[i]);

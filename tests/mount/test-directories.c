@@ -37,8 +37,8 @@ static DIR *open_directory(const char *path) {
 /* Reads the rest of a listing: how many names, without "." and ".."; none twice. */
 static int read_all(DIR *directory) {
   g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
-  struct dirent *entry;
-  while ((entry = readdir(directory)))
+  const struct dirent *entry;
+  while ((entry = next_entry(directory)))
     if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
       g_assert_true(g_hash_table_add(seen, g_strdup(entry->d_name)));
   return (int)g_hash_table_size(seen);
@@ -77,8 +77,8 @@ static void entries(const struct place *place) {
   g_assert_no_errno(symlink("x", at(place, "s")));
   g_assert_no_errno(mkfifo(at(place, "f"), 0600));
   DIR *directory = open_directory(place->directory);
-  struct dirent *entry;
-  for (; (entry = readdir(directory)); count++)
+  const struct dirent *entry;
+  for (; (entry = next_entry(directory)); count++)
     expect_entry(place, entry);
   g_assert_cmpint(count, ==, 6);
   g_assert_no_errno(closedir(directory));
@@ -91,9 +91,9 @@ static void entries(const struct place *place) {
 static void remove_while_listing(const struct place *place) {
   make_numbered(place->directory, 0, 700);
   DIR *directory = open_directory(place->directory);
-  struct dirent *entry;
+  const struct dirent *entry;
   int removed = 0;
-  while ((entry = readdir(directory))) {
+  while ((entry = next_entry(directory))) {
     if (entry->d_name[0] == '.')
       continue;
     remove_file(at(place, entry->d_name));
@@ -109,8 +109,8 @@ static void others_come_and_go(const struct place *place) {
   int kept = 0;
   make_numbered(place->directory, 0, 1000);
   DIR *directory = open_directory(place->directory);
-  struct dirent *entry;
-  for (int i = 0; (entry = readdir(directory)); i++) {
+  const struct dirent *entry;
+  for (int i = 0; (entry = next_entry(directory)); i++) {
     g_autofree char *gone = numbered(500 + i);
     if (i < 500)
       remove_file(at(place, gone));
@@ -132,15 +132,15 @@ static void positions(const struct place *place) {
   int count = 0;
   make_numbered(place->directory, 0, COUNT);
   DIR *directory = open_directory(place->directory);
-  struct dirent *entry;
-  for (offsets[0] = telldir(directory); (entry = readdir(directory)); count++) {
+  const struct dirent *entry;
+  for (offsets[0] = telldir(directory); (entry = next_entry(directory)); count++) {
     names[count] = g_strdup(entry->d_name);
     offsets[count + 1] = telldir(directory);
   }
   g_assert_cmpint(count, ==, COUNT + 2);
   for (int i = count - 1; i >= 0; i -= 7) {
     seekdir(directory, offsets[i]);
-    g_assert_cmpstr(readdir(directory)->d_name, ==, names[i]);
+    g_assert_cmpstr(next_entry(directory)->d_name, ==, names[i]);
   }
   rewinddir(directory);
   g_assert_cmpint(read_all(directory), ==, COUNT);
@@ -300,6 +300,9 @@ static void removed_while_open(const struct place *place) {
   g_assert_no_errno(mkdir(at(place, "d"), 0755));
   DIR *directory = open_directory(at(place, "d"));
   remove_folder(at(place, "d"));
+  g_assert_cmpuint(status_of(dirfd(directory)).st_nlink, ==, 0);
+  assert_errno(openat(dirfd(directory), "x", O_RDWR | O_CREAT, 0644), ENOENT);
+  assert_errno(openat(dirfd(directory), "x", O_RDONLY), ENOENT);
   g_assert_no_errno(mkdir(at(place, "d"), 0755));
   put_file(at(place, "d/a"), "new");
   g_assert_cmpint(read_all(directory), ==, 0);

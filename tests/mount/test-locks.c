@@ -1,4 +1,5 @@
-/* Locks between the users of the mount: flock(2), and record locks of processes and of open files. */
+/* Locks between the users of the mount: flock(2), and record locks of processes and of open files.
+ * */
 #include <string.h>
 #include <sys/file.h>
 

@@ -1,4 +1,5 @@
-/* Mappings: the same physical pages on both sides, shared and private, and what may be done to them. */
+/* Mappings: the same physical pages on both sides, shared and private, and what may be done to
+ * them. */
 #include <limits.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -160,13 +161,12 @@ static void rights(const struct place *place) {
   remove_file(at(place, "a"));
 }
 
-#if defined(__x86_64__)
-static const unsigned char code[] = {0xb8, 42, 0, 0, 0, 0xc3}; /* mov $42, %eax; ret */
-#elif defined(__aarch64__)
-static const unsigned char code[] = {0x40, 0x05, 0x80, 0x52, 0xc0, 0x03, 0x5f, 0xd6};
-#else
-#error "a function of this processor that returns 42 is needed here"
-#endif
+/* A function that needs nothing but its own instructions, so that a copy of them works too. */
+__attribute__((noinline, no_sanitize("address", "undefined"))) static int answer(void) {
+  return 42;
+}
+
+#define ANSWER_SIZE 64 /* bytes, more than it has */
 
 static void run_code(int fd, int flags) {
   void *memory = map(fd, PAGE, PROT_READ | PROT_EXEC, flags);
@@ -178,7 +178,10 @@ static void run_code(int fd, int flags) {
 
 static void executable(const struct place *place) {
   int fd = new_file(at(place, "a"), "");
-  put_all(fd, code, sizeof code, 0);
+  int (*function)(void) = answer;
+  const void *code;
+  memcpy(&code, &function, sizeof code);
+  put_all(fd, code, ANSWER_SIZE, 0);
   run_code(fd, MAP_PRIVATE);
   if (place->maps)
     run_code(fd, MAP_SHARED);

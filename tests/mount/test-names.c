@@ -4,9 +4,11 @@
 
 #include "harness.h"
 
-static char *long_name(size_t length) {
-  char *name = g_malloc(length + 1);
+/* A name of so many bytes, which ends with `last`. */
+static const char *long_name(size_t length, char last) {
+  static char name[PATH_MAX + 1];
   memset(name, 'n', length);
+  name[length - 1] = last;
   name[length] = 0;
   return name;
 }
@@ -192,31 +194,28 @@ static void looping_links(const struct place *place) {
 }
 
 static void long_targets(const struct place *place) {
-  g_autofree char *longest = long_name(PATH_MAX - 1);
-  g_autofree char *too_long = long_name(PATH_MAX);
   char got[PATH_MAX + 1];
+  const char *longest = long_name(PATH_MAX - 1, 'x');
   g_assert_no_errno(symlink(longest, at(place, "s")));
   g_assert_cmpint(readlink(at(place, "s"), got, sizeof got), ==, PATH_MAX - 1);
   g_assert_cmpmem(got, PATH_MAX - 1, longest, PATH_MAX - 1);
-  assert_errno(symlink(too_long, at(place, "t")), ENAMETOOLONG);
+  assert_errno(symlink(long_name(PATH_MAX, 'x'), at(place, "t")), ENAMETOOLONG);
   remove_file(at(place, "s"));
 }
 
 static void longest_name(const struct place *place) {
-  g_autofree char *longest = long_name(NAME_MAX);
-  put_file(at(place, longest), "x");
-  expect_content(native_at(place, longest), "x");
-  longest[NAME_MAX - 1] = 'm';
-  g_assert_no_errno(mkdir(at(place, longest), 0755));
+  const char *file = at(place, long_name(NAME_MAX, 'f'));
+  const char *folder = at(place, long_name(NAME_MAX, 'd'));
+  put_file(file, "x");
+  expect_content(native_at(place, long_name(NAME_MAX, 'f')), "x");
+  g_assert_no_errno(mkdir(folder, 0755));
   g_assert_cmpint(pathconf(place->directory, _PC_NAME_MAX), ==, NAME_MAX);
-  remove_folder(at(place, longest));
-  longest[NAME_MAX - 1] = 'n';
-  remove_file(at(place, longest));
+  remove_folder(folder);
+  remove_file(file);
 }
 
 static void too_long_names(const struct place *place) {
-  g_autofree char *long_one = long_name(NAME_MAX + 1);
-  const char *path = at(place, long_one);
+  const char *path = at(place, long_name(NAME_MAX + 1, 'x'));
   struct stat status;
   put_file(at(place, "a"), "x");
   assert_errno(open(path, O_RDONLY), ENAMETOOLONG);
@@ -235,9 +234,9 @@ static void too_long_names(const struct place *place) {
 }
 
 static void strange_names(const struct place *place) {
-  static const char *const names[] = {" ",    "\n",       "a b",  "\xff\xfe", "...", "-rf",
-                                      "%s%n", ".hidden",  "'\"",  "*",        "\\",  "\x01",
-                                      "#x#",  "käse", "a\tb", ";ls",      "~",   "(deleted)"};
+  static const char *const names[] = {" ",    "\n",      "a b",  "\xff\xfe", "...", "-rf",
+                                      "%s%n", ".hidden", "'\"",  "*",        "\\",  "\x01",
+                                      "#x#",  "käse",    "a\tb", ";ls",      "~",   "(deleted)"};
   for (size_t i = 0; i < G_N_ELEMENTS(names); i++) {
     put_file(at(place, names[i]), names[i]);
     expect_content(native_at(place, names[i]), names[i]);

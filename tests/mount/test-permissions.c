@@ -144,7 +144,7 @@ static void expect_folder_listable(const struct place *place) {
   DIR *directory = opendir(at(place, "d"));
   int count = 0;
   g_assert_nonnull(directory);
-  while (readdir(directory))
+  while (next_entry(directory))
     count++;
   closedir(directory);
   g_assert_cmpint(count, ==, 3);

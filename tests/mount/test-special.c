@@ -144,7 +144,8 @@ static void plain_nodes(const struct place *place) {
   remove_file(at(place, "b"));
 }
 
-/* Nobody reads this pipe and nobody serves this socket: whatever the daemon did with them would wait. */
+/* Nobody reads this pipe and nobody serves this socket: whatever the daemon did with them would
+ * wait. */
 static void looking_does_not_open(const struct place *place) {
   struct sockaddr_un here = {.sun_family = AF_UNIX};
   g_assert_no_errno(chdir(place->native));

@@ -11,8 +11,8 @@
 
 #include "util/fd.h"
 
-#define LATENCY_NONE 0     /* us: no processor may sleep so deeply that waking takes time */
-#define LATENCY_DEFAULT -1 /* PM_QOS_DEFAULT_VALUE of linux/pm_qos.h: asks for nothing */
+#define LATENCY_NONE 0       /* us: no processor may sleep so deeply that waking takes time */
+#define LATENCY_DEFAULT (-1) /* PM_QOS_DEFAULT_VALUE of linux/pm_qos.h: asks for nothing */
 
 struct awake {
   int fd;

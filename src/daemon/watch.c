@@ -158,7 +158,7 @@ static void tell(const struct watch_target *target, const struct changes *change
 }
 
 /* Reads one batch and tells what it says. Its size in bytes, or -1. */
-static ssize_t read_batch(const struct watch_target *target, void *batch, GHashTable *names) {
+static ssize_t read_batch(const struct watch_target *target, char *batch, GHashTable *names) {
   ssize_t size = read(target->fd, batch, BATCH_BYTES);
   if (size <= 0)
     return -1;
@@ -173,7 +173,7 @@ static ssize_t read_batch(const struct watch_target *target, void *batch, GHashT
 }
 
 void watch_run(const struct watch_target *target, int stop) {
-  g_autofree void *batch = g_malloc(BATCH_BYTES);
+  char batch[BATCH_BYTES] __attribute__((aligned(8)));
   g_autoptr(GHashTable) names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   struct pollfd wait[2] = {{target->fd, POLLIN, 0}, {stop, POLLIN, 0}};
   while (wait[1].revents == 0) {

@@ -6,6 +6,7 @@
 
 #define NO_RECORD UINT32_MAX
 #define NO_SLOT UINT32_MAX
+#define LOST_AFTER 3 /* replacements; then a record may be taken when no other is free */
 
 /* The request that this thread has in hand. */
 static _Thread_local struct {
@@ -34,6 +35,19 @@ static uint32_t find_record(const struct state_page *page, uint64_t unique) {
   return NO_RECORD;
 }
 
+/* A request whose client was killed before the kernel could send it again never comes, and its record
+ * waits through one replacement of the worker after another. Under the lock. */
+static uint32_t longest_waiting(const struct state_page *page) {
+  uint32_t longest = NO_RECORD;
+  for (uint32_t i = 0; i < STATE_RECORDS; i++) {
+    const struct state_record *record = &page->record[i];
+    if (record->phase == STATE_STARTED && record->again >= LOST_AFTER &&
+        (longest == NO_RECORD || record->again > page->record[longest].again))
+      longest = i;
+  }
+  return longest;
+}
+
 /* Under the lock. */
 static uint32_t take_record(const struct state_page *page) {
   static uint32_t next; /* private to this process: where the search begins */
@@ -42,7 +56,7 @@ static uint32_t take_record(const struct state_page *page) {
     if (page->record[i].phase == STATE_FREE)
       return i;
   }
-  return NO_RECORD;
+  return longest_waiting(page);
 }
 
 static void count_request(struct state_page *page, const struct wire_in_header *header) {
@@ -114,6 +128,7 @@ int journal_start(struct state *state, uint64_t before) {
     in_hand.record = take_record(page);
     if (in_hand.record != NO_RECORD) {
       struct state_record *record = &page->record[in_hand.record];
+      set_phase(record, STATE_FREE); /* it may be a lost one's */
       record->unique = in_hand.unique;
       record->before = before;
       record->again = 0;

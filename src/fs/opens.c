@@ -94,7 +94,7 @@ static int register_backing(const struct opens *opens, int fd) {
 
 static void unregister_backing(const struct opens *opens, int id) {
   uint32_t argument = (uint32_t)id;
-  if (id > 0)
+  if (id > 0 && opens->device >= 0)
     ioctl(opens->device, WIRE_BACKING_CLOSE, &argument); /* -ENOENT: closed before a kill */
 }
 

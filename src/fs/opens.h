@@ -30,7 +30,7 @@ struct opened {
   bool indirect;  /* STATE_SLOT_INDIRECT */
 };
 
-/* device: the descriptor of /dev/fuse, for registering; not taken over. */
+/* device: the descriptor of /dev/fuse, for registering; not taken over; -1: nothing is registered. */
 int opens_new(struct state *state, int device, struct opens **ret_opens);
 void opens_free(struct opens *opens);
 

@@ -90,13 +90,6 @@ void state_free(struct state *state) {
   free(state);
 }
 
-/* A record that waited through two replacements belongs to a request that did not come again: its
- * client was killed before the kernel sent it. */
-static void age_record(struct state_record *record) {
-  if (record->phase == STATE_STARTED && record->again++ > 1)
-    record->phase = STATE_FREE;
-}
-
 void state_recover(struct state *state) {
   struct state_page *page = state->page;
   struct state_redo *redo = &page->redo;
@@ -107,7 +100,8 @@ void state_recover(struct state *state) {
     __atomic_store_n(&redo->valid, 0, __ATOMIC_RELEASE);
   }
   for (unsigned i = 0; i < STATE_RECORDS; i++)
-    age_record(&page->record[i]);
+    if (page->record[i].phase == STATE_STARTED && page->record[i].again < UINT16_MAX)
+      page->record[i].again++;
 }
 
 void state_keep_init(struct state *state, const void *message, size_t size) {

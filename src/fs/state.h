@@ -34,7 +34,7 @@ struct state_record {
   uint64_t before;     /* what the request found before it did anything; see once.h */
   uint32_t phase;      /* enum state_phase; commits the others */
   uint16_t reply_size; /* bytes */
-  uint16_t again;      /* replacements of the worker that it has waited through */
+  uint16_t again;      /* replacements of the worker that it has waited through while started */
   unsigned char reply[WIRE_REPLY_KEPT];
 };
 

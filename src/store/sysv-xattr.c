@@ -1,7 +1,7 @@
 /* What else the kernel knows of a segment, as extended attributes that cannot be written. Each is text;
  * times are seconds since 1970, 0 for never; sizes are bytes. All but "hugetlb" are read without
  * touching the segment; that one attaches it for a moment, where the machine has huge pages at all.
- * Resident and swapped bytes are what /proc/sysvipc/shm says, and left out where that is missing. */
+ * Resident and swapped bytes are what /proc/sysvipc/shm says, and left out where it does not. */
 #include "store/sysv-internal.h"
 
 #include <errno.h>
@@ -94,10 +94,14 @@ static int find_usage(int id, long long *ret_rss, long long *ret_swap) {
   return r;
 }
 
+/* Of huge pages some kernels count each one as often as it has small ones (seen on Linux 6.18). More
+ * than fits into the segment may also be the rest of a transparent huge page, which is true. */
 static int get_rss(int id, const struct shmid_ds *segment, char ret[VALUE_SIZE]) {
-  (void)segment;
   long long rss = 0, swap = 0;
+  long long page = sysconf(_SC_PAGESIZE), most = (long long)segment->shm_segsz + page - 1;
   int r = find_usage(id, &rss, &swap);
+  if (r == 0 && rss > most && sysv_is_huge(id) != 0)
+    r = -ENODATA;
   return r < 0 ? r : print(ret, rss);
 }
 
@@ -112,7 +116,7 @@ static int get_swap(int id, const struct shmid_ds *segment, char ret[VALUE_SIZE]
 static const struct {
   const char *name;
   value_fn *get;
-  bool needs_proc;
+  bool may_lack;
 } table[] = {
     {"key", get_key, false},     {"shmid", get_shmid, false},     {"nattch", get_nattch, false},
     {"cpid", get_cpid, false},   {"lpid", get_lpid, false},       {"atime", get_atime, false},
@@ -164,11 +168,10 @@ ssize_t sysv_list_xattr(struct store *base, uint64_t node, char *list, size_t si
   int r = segment_of(base, node, &id, &segment);
   if (r < 0)
     return r == -ENODATA ? 0 : r;
-  bool proc = access(SEGMENTS, R_OK) == 0;
-  char names[G_N_ELEMENTS(table) * VALUE_SIZE];
+  char names[G_N_ELEMENTS(table) * VALUE_SIZE], value[VALUE_SIZE];
   size_t length = 0;
   for (size_t i = 0; i < G_N_ELEMENTS(table); i++)
-    if (proc || !table[i].needs_proc)
+    if (!table[i].may_lack || table[i].get(id, &segment, value) == 0)
       length +=
           (size_t)snprintf(names + length, sizeof(names) - length, PREFIX "%s", table[i].name) + 1;
   return give(names, length, list, size);

@@ -271,6 +271,18 @@ def case_signals(mount, raw):
         make(f"{mount}/after-{number}")
 
 
+def case_watcher_killed(mount, raw):
+    """The process that tells of native renames: another takes its place, and nothing is missed."""
+    for number in range(3):
+        make(f"{mount}/old-{number}")
+        os.stat(f"{mount}/old-{number}")
+        watcher = wait_until("a watcher runs", lambda: daemon.child_now("shmfs-watcher"))
+        os.kill(watcher, signal.SIGKILL)
+        os.rename(f"{raw}/old-{number}", f"{raw}/new-{number}")
+        wait_until("the old name is gone", lambda: not os.path.exists(f"{mount}/old-{number}"))
+        os.stat(f"{mount}/new-{number}")
+
+
 def start_again(mount):
     options = ["replace"] + list(filter(None, [os.environ.get("SHMFS_OPTIONS", "")]))
     subprocess.run([os.environ["SHMFS"], "posix", mount, "-o", ",".join(options)], check=True,

@@ -63,19 +63,27 @@ def supervisor():
     return wait_until("a supervisor runs", supervisor_now)
 
 
-def worker_now(parent):
-    """The worker at this moment; None between two."""
+def _children(parent):
     try:
         with open(f"/proc/{parent}/task/{parent}/children", encoding="ascii") as file:
-            children = file.read().split()
+            return [int(child) for child in file.read().split()]
     except (FileNotFoundError, ProcessLookupError):
-        return None
-    return next((int(child) for child in children if _is_worker(child)), None)
+        return []
 
 
-def _is_worker(pid):
+def _is_called(pid, name):
     status = _status(pid)
-    return status is not None and status[0] == "shmfs-worker" and status[1] not in "ZX"
+    return status is not None and status[0] == name and status[1] not in "ZX"
+
+
+def child_now(name, parent=None):
+    """The supervisor's child of this name at this moment; None between two."""
+    found = _children(parent or supervisor())
+    return next((child for child in found if _is_called(child, name)), None)
+
+
+def worker_now(parent):
+    return child_now("shmfs-worker", parent)
 
 
 def worker():

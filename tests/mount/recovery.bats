@@ -80,6 +80,11 @@ verified_io() {
     across signals
 }
 
+@test "the process that watches for native renames is replaced as well" {
+    mount_start
+    across watcher-killed
+}
+
 @test "a worker that dies at once again and again ends the mount, and nobody waits forever" {
     start_foreground "$SHMFS"
     across dead-again-and-again

@@ -3,7 +3,7 @@
 
 load recovery
 
-SOURCE=sysv
+export SOURCE=sysv
 KEY=0x000004d2
 
 setup() {
@@ -20,12 +20,40 @@ teardown() {
     common_teardown
 }
 
-# field NAME: of the segment $KEY, as the kernel has it in /proc/sysvipc/shm.
+# field NAME [KEY]: of the segment, as the kernel has it in /proc/sysvipc/shm.
 field() {
-    awk -v name="$1" -v key=$((KEY)) '
+    local key=${2:-$KEY}
+    awk -v name="$1" -v key=$((key)) '
         NR == 1 { for (i = 1; i <= NF; i++) column[$i] = i; next }
         ($column["key"] + 4294967296) % 4294967296 == key { print $column[name] }' \
         /proc/sysvipc/shm
+}
+
+as_postgres() {
+    setpriv --reuid "$NOBODY" --regid "$NOBODY" --clear-groups "$@"
+}
+
+# PostgreSQL with its main shared memory in a System V segment.
+database_start() {
+    PROGRAMS=$(dirname "$(printf '%s\n' /usr/lib/postgresql/*/bin/postgres | sort -V | tail -n 1)")
+    BASE=$TEST_DIR/base
+    export HOME=$TEST_DIR PGHOST=$BASE PGUSER=tester PGDATABASE=postgres
+    install -d -m 700 -o "$NOBODY" -g "$NOBODY" "$BASE"
+    as_postgres "$PROGRAMS/initdb" -D "$BASE/data" -U tester -A trust --no-sync >"$TEST_DIR/initdb" 2>&1
+    cat >>"$BASE/data/postgresql.conf" <<-END
+	listen_addresses = ''
+	unix_socket_directories = '$BASE'
+	shared_memory_type = sysv
+	dynamic_shared_memory_type = mmap
+	shared_buffers = 16MB
+	fsync = off
+	END
+    as_postgres "$PROGRAMS/pg_ctl" -D "$BASE/data" -l "$BASE/log" -w -t 60 start \
+        >/dev/null 2>&1 3>&-
+}
+
+database_stop() {
+    as_postgres "$PROGRAMS/pg_ctl" -D "$BASE/data" -w -m "${1:-fast}" stop >/dev/null
 }
 
 @test "it shows as sysv, and ends with its mount" {
@@ -106,12 +134,11 @@ field() {
     mount_start
     ipcmk -M 5000 -p 600
     name=$(ls "$MNT")
-    KEY=$name
     chmod 644 "$MNT/$name"
     chown "$NOBODY:7" "$MNT/$name"
-    [ "$(field perms) $(field uid) $(field gid) $(field cuid)" = "644 $NOBODY 7 0" ]
+    [ "$(field perms "$name") $(field uid "$name") $(field gid "$name") $(field cuid "$name")" = "644 $NOBODY 7 0" ]
     rm "$MNT/$name"
-    [ -z "$(field size)" ]
+    [ -z "$(field size "$name")" ]
     [ -z "$(ls "$MNT")" ]
 }
 
@@ -167,7 +194,8 @@ field() {
     echo elsewhere >"$MNT/$KEY"
     [ -z "$(field size)" ]
     nsenter --ipc --target "$other" ipcs -m | grep -q "^$KEY"
-    kill -KILL "$(pgrep -P "$(supervisor)" | head -n 1)" # the next worker is in it as well
+    worker_of "$(supervisor)"
+    kill -KILL "$WORKER" # the next one is in it as well
     [ "$(cat "$MNT/$KEY")" = elsewhere ]
     kill "$other"
 }
@@ -201,4 +229,30 @@ field() {
         printf 'after'
     } >"$MNT/$KEY"
     [ "$(cat "$MNT/$KEY")" = "before after" ]
+}
+
+@test "PostgreSQL's segment is shown, and unharmed by being read while pgbench runs" {
+    mount_start
+    database_start
+    name=$(ls "$MNT")
+    [ "$(stat -c '%u %a %s' "$MNT/$name")" = "$NOBODY 600 $(field size "$name")" ]
+    [ "$(field size "$name")" -gt 16000000 ]
+    [ "$(getfattr --only-values -n user.shmfs.nattch "$MNT/$name")" = "$(field nattch "$name")" ]
+    [ "$(field nattch "$name")" -gt 1 ]
+    "$PROGRAMS/pgbench" -i -s 1 -q >"$TEST_DIR/bench" 2>&1
+    "$PROGRAMS/pgbench" -c 2 -t 500 >"$TEST_DIR/bench" 2>&1 3>&- &
+    bench=$!
+    reads=0
+    while kill -0 $bench 2>/dev/null; do
+        cat "$MNT/$name" >"$TEST_DIR/copy"
+        reads=$((reads + 1))
+    done
+    wait $bench
+    echo "# $reads reads; $(grep tps "$TEST_DIR/bench")"
+    [ $reads -gt 0 ]
+    grep -q 'actually processed: 1000/1000' "$TEST_DIR/bench"
+    grep -q pgbench_accounts "$MNT/$name" # a table's name, in a page that is cached
+    [ "$("$PROGRAMS/psql" -XAtqc 'SELECT count(*) FROM pgbench_history')" = 1000 ]
+    database_stop
+    [ -z "$(ls "$MNT")" ]
 }

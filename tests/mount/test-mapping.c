@@ -22,6 +22,16 @@ static void *map(int fd, size_t size, int protection, int flags) {
   return memory;
 }
 
+/* A shared mapping of a page that must be refused, with this errno. */
+static void refuse_map(int fd, int protection, off_t offset, int expected) {
+  void *memory = mmap(NULL, PAGE, protection, MAP_SHARED, fd, offset);
+  int got = errno;
+  if (memory != MAP_FAILED)
+    munmap(memory, PAGE);
+  g_assert_true(memory == MAP_FAILED);
+  g_assert_cmpint(got, ==, expected);
+}
+
 static void unmap(void *memory, size_t size) {
   g_assert_no_errno(munmap(memory, size));
 }
@@ -148,10 +158,8 @@ static void rights(const struct place *place) {
   put_file(at(place, "a"), "x");
   int reader = open_file(at(place, "a"), O_RDONLY, 0);
   int writer = open_file(at(place, "a"), O_WRONLY, 0);
-  g_assert_true(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, reader, 0) == MAP_FAILED);
-  g_assert_cmpint(errno, ==, EACCES);
-  g_assert_true(mmap(NULL, PAGE, PROT_READ, MAP_SHARED, writer, 0) == MAP_FAILED);
-  g_assert_cmpint(errno, ==, EACCES);
+  refuse_map(reader, PROT_READ | PROT_WRITE, 0, EACCES);
+  refuse_map(writer, PROT_READ, 0, EACCES);
   char *memory = map(reader, PAGE, PROT_READ, MAP_SHARED);
   assert_errno(mprotect(memory, PAGE, PROT_READ | PROT_WRITE), EACCES);
   g_assert_cmpint(memory[0], ==, 'x');
@@ -301,8 +309,7 @@ static void map_offsets(const struct place *place) {
   char byte;
   g_assert_cmpint(pread(fd, &byte, 1, 5 * PAGE + 7), ==, 1);
   g_assert_cmpint(byte, ==, 'z');
-  g_assert_true(mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 100) == MAP_FAILED);
-  g_assert_cmpint(errno, ==, EINVAL);
+  refuse_map(fd, PROT_READ, 100, EINVAL);
   unmap(memory, PAGE);
   close_file(fd);
   remove_file(at(place, "a"));
@@ -392,10 +399,8 @@ static void shm_open_agrees(const struct place *place) {
 
 static void shared_is_refused(const struct place *place) {
   int fd = new_file(at(place, "a"), "content");
-  g_assert_true(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) == MAP_FAILED);
-  g_assert_cmpint(errno, ==, ENODEV);
-  g_assert_true(mmap(NULL, PAGE, PROT_READ, MAP_SHARED, fd, 0) == MAP_FAILED);
-  g_assert_cmpint(errno, ==, ENODEV);
+  refuse_map(fd, PROT_READ | PROT_WRITE, 0, ENODEV);
+  refuse_map(fd, PROT_READ, 0, ENODEV);
   close_file(fd);
   remove_file(at(place, "a"));
 }

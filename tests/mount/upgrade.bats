@@ -33,6 +33,7 @@ log_has() {
 @test "a load of every kind of operation sees nothing of a reload every 0.5 s" {
     mount_start
     disturbed reload_while 0.5 "$PROGRAMS/load" "$MNT" "$SHM" --seconds 10 "${MMAP[@]}"
+    [ "$(getfattr --absolute-names --only-values -n user.shmfs.upgrades "$MNT")" -gt 2 ]
 }
 
 @test "reload takes another worker, and keeps what is open" {

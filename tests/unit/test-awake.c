@@ -12,15 +12,15 @@
 #define DEVICE "/dev/cpu_dma_latency"
 
 static bool device_usable(void) {
-  auto_fd int fd = open(DEVICE, O_RDWR | O_CLOEXEC);
-  return fd >= 0;
+  return access(DEVICE, R_OK | W_OK) == 0;
 }
 
 /* The strictest latency (us) that anybody on the machine asks for at the moment. */
 static int32_t strictest(void) {
-  auto_fd int fd = open(DEVICE, O_RDWR | O_CLOEXEC);
+  int fd = open(DEVICE, O_RDWR | O_CLOEXEC);
   int32_t latency = -1;
   g_assert_cmpint(read(fd, &latency, sizeof(latency)), ==, sizeof(latency));
+  fd_close(fd);
   return latency;
 }
 

@@ -99,7 +99,8 @@ static void set_up(struct fs *fs, gconstpointer threads) {
   make_session(fs);
   struct loop_options options = {.threads = GPOINTER_TO_UINT(threads), .poll_us = 50};
   g_assert_cmpint(loop_new(fs, fs->device, &options, &fs->loop), ==, 0);
-  g_assert_cmpint(pthread_create(&fs->thread, NULL, run, fs), ==, 0);
+  int code = pthread_create(&fs->thread, NULL, run, fs);
+  g_assert_cmpint(code, ==, 0);
 }
 
 static void tear_down(struct fs *fs, gconstpointer threads) {

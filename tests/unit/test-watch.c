@@ -58,8 +58,9 @@ struct fixture {
 };
 
 static void make_file(const struct fixture *f, const char *name) {
-  auto_fd int fd = openat(f->directory, name, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+  int fd = openat(f->directory, name, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
   g_assert_cmpint(fd, >=, 0);
+  fd_close(fd);
 }
 
 static void set_up(struct fixture *f, gconstpointer kind) {

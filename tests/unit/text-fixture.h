@@ -125,7 +125,8 @@ static inline char *list_in(struct store *store, uint64_t node, unsigned at_once
   do {
     before = seen.names->len;
     seen.left = at_once;
-    g_assert_cmpint(store->ops->list(store, node, seen.next, see_name, &seen), ==, 0);
+    int r = store->ops->list(store, node, seen.next, see_name, &seen);
+    g_assert_cmpint(r, ==, 0);
   } while (seen.names->len > before);
   return g_string_free(seen.names, FALSE);
 }

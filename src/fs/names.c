@@ -25,12 +25,14 @@ struct store_caller fs_caller(fuse_req_t request) {
 }
 
 /* Only names of regular files are kept: with them each use comes here and is found stale, while the
- * kernel opens a FIFO, or answers EISDIR for a directory, by what it remembers. A directory below
- * the top may be moved natively without any event that would tell, so names in it are not kept. */
-static double entry_timeout(const struct fs *fs, uint64_t parent, mode_t mode) {
+ * kernel opens a FIFO, or answers EISDIR for a directory, by what it remembers. One of several names
+ * is not kept either, as its node lives on when it is removed natively. A directory below the top
+ * may be moved natively without any event that would tell, so names in it are not kept. */
+static double entry_timeout(const struct fs *fs, uint64_t parent, const struct stat *attributes) {
   if (fs->options.entry_timeout >= 0)
     return fs->options.entry_timeout;
-  return parent == STORE_ROOT && S_ISREG(mode) && fs->options.watched ? ENTRY_TIMEOUT : 0;
+  bool kept = parent == STORE_ROOT && S_ISREG(attributes->st_mode) && attributes->st_nlink <= 1;
+  return kept && fs->options.watched ? ENTRY_TIMEOUT : 0;
 }
 
 void fs_fill_entry(const struct fs *fs, uint64_t parent, const struct store_entry *entry,
@@ -40,7 +42,7 @@ void fs_fill_entry(const struct fs *fs, uint64_t parent, const struct store_entr
       .generation = GENERATION,
       .attr = entry->attributes,
       .attr_timeout = fs_attr_timeout(fs, entry->node),
-      .entry_timeout = entry_timeout(fs, parent, entry->attributes.st_mode),
+      .entry_timeout = entry_timeout(fs, parent, &entry->attributes),
   };
 }
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "fs/index.h"
@@ -26,6 +27,9 @@ struct local {
   int64_t idle_since; /* us, CLOCK_MONOTONIC */
 };
 
+/* Descriptors that are left for the work itself: those the daemon holds, and some for each thread. */
+#define SPARE_DESCRIPTORS 32
+
 struct opens {
   struct state *state;
   int device;
@@ -33,6 +37,7 @@ struct opens {
   struct local *local;  /* by slot; touched as slots are used */
   uint32_t *free_slots; /* a stack, so that low slots are used again */
   uint32_t free_count;
+  uint32_t kept, kept_max;       /* descriptors in slots */
   uint32_t idle[OPENS_IDLE_MAX]; /* oldest first */
   uint32_t idle_count;
 };
@@ -63,8 +68,18 @@ static int index_slots(struct opens *opens) {
       opens->free_slots[opens->free_count++] = i;
     else if (index_put(opens->index, page->slot[i].node, i) < 0)
       return -ENOMEM;
+    else
+      opens->kept += page->slot[i].fd >= 0;
   }
   return 0;
+}
+
+static uint32_t most_kept(void) {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur > STATE_SLOTS)
+    return STATE_SLOTS;
+  return limit.rlim_cur > 2 * SPARE_DESCRIPTORS ? (uint32_t)limit.rlim_cur - SPARE_DESCRIPTORS
+                                                : (uint32_t)limit.rlim_cur / 2;
 }
 
 int opens_new(struct state *state, int device, struct opens **ret_opens) {
@@ -73,6 +88,7 @@ int opens_new(struct state *state, int device, struct opens **ret_opens) {
     return -ENOMEM;
   opens->state = state;
   opens->device = device;
+  opens->kept_max = most_kept();
   opens->index = index_new();
   opens->local = calloc(STATE_SLOTS, sizeof *opens->local);
   opens->free_slots = calloc(STATE_SLOTS, sizeof *opens->free_slots);
@@ -105,6 +121,7 @@ static void close_slot(struct opens *opens, uint32_t slot) {
   index_remove(opens->index, s->node);
   unregister_backing(opens, s->backing_id);
   int fd = s->fd;
+  opens->kept -= fd >= 0;
   __atomic_store_n(&s->used, 0, __ATOMIC_RELEASE);
   fd_close(fd);
   opens->free_slots[opens->free_count++] = slot;
@@ -185,7 +202,7 @@ static uint16_t flags_of(const struct opens_new_slot *new) {
 /* Under the lock. */
 static int add(struct opens *opens, const struct opens_new_slot *new, struct opened *ret_opened) {
   uint32_t slot;
-  int code = take_slot(opens, &slot);
+  int code = new->keep_fd && opens->kept >= opens->kept_max ? -ENFILE : take_slot(opens, &slot);
   if (code < 0)
     return code;
   int id = new->passthrough ? register_backing(opens, *new->fd) : 0;
@@ -201,6 +218,7 @@ static int add(struct opens *opens, const struct opens_new_slot *new, struct ope
   s->count = 0;
   s->backing_id = id;
   s->fd = new->keep_fd ? fd_steal(new->fd) : -1;
+  opens->kept += s->fd >= 0;
   s->flags = flags_of(new);
   __atomic_store_n(&s->used, 1, __ATOMIC_RELEASE);
   if (id > 0)

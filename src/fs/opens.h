@@ -50,7 +50,8 @@ struct opens_new_slot {
 };
 
 /* As opens_find(), for an inode that may not be open yet: registers *fd. Another thread may have
- * been first: its slot is then the answer. 0; -ENFILE when all slots are taken; or the error of the
+ * been first: its slot is then the answer. 0; -ENFILE when all slots are taken, or as many descriptors
+ * are kept as RLIMIT_NOFILE allows with some to spare; or the error of the
  * registration (-EPERM, -ENOTTY, -ELOOP, …). */
 int opens_add(struct opens *opens, const struct opens_new_slot *new, struct opened *ret_opened);
 

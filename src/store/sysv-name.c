@@ -52,7 +52,7 @@ static int find_once(const struct sysv_name *name, int *ret_id, struct shmid_ds 
   int r = name->key == IPC_PRIVATE ? 0 : sysv_find_key(name->key, &id);
   if (r < 0)
     return r;
-  struct shmid_ds segment;
+  struct shmid_ds segment = {0};
   r = sysv_stat(id, &segment);
   if (r < 0 || segment.shm_perm.__key != name->key)
     return name->key == IPC_PRIVATE ? -ENOENT : -EAGAIN;

@@ -51,8 +51,8 @@ int sysv_stat_index(int index, int *ret_id, struct shmid_ds *ret) {
 }
 
 int sysv_stat(int id, struct shmid_ds *ret) {
-  int found;
-  struct shmid_ds segment;
+  int found = -1;
+  struct shmid_ds segment = {0};
   int r = sysv_stat_index(id & INDEX_MASK, &found, &segment);
   if (r < 0 || found != id)
     r = sysv_stat_index(id & INDEX_MASK_EXTENDED, &found, &segment);
@@ -110,7 +110,7 @@ static int change_times(const struct store_change *change) {
 }
 
 int sysv_change_segment(int id, const struct store_change *change) {
-  struct shmid_ds segment;
+  struct shmid_ds segment = {0};
   int r = sysv_stat(id, &segment);
   if (r == 0)
     r = change_size(&segment, change);
@@ -169,7 +169,7 @@ static int open_attached(const char *memory, size_t size, int *ret_fd) {
 }
 
 static int open_file(int id, int *ret_fd) {
-  struct shmid_ds segment;
+  struct shmid_ds segment = {0};
   char *memory = NULL;
   int r = sysv_stat(id, &segment);
   if (r == 0)
@@ -241,7 +241,7 @@ static ssize_t copy_attached(int id, void *buffer, size_t size, off_t offset, en
 
 /* How much of the wish lies inside; 0 past the end. */
 static int bound(int id, size_t size, off_t offset, size_t *ret_size) {
-  struct shmid_ds segment;
+  struct shmid_ds segment = {0};
   int r = sysv_stat(id, &segment);
   if (r < 0)
     return r;
@@ -299,7 +299,7 @@ static int copy_extents(int fd, char *memory, off_t size) {
 }
 
 int sysv_copy_from(int id, int fd) {
-  struct shmid_ds segment;
+  struct shmid_ds segment = {0};
   char *memory = NULL;
   int r = sysv_stat(id, &segment);
   if (r == 0)

@@ -111,7 +111,7 @@ static int shmget_for(const struct stat *file, key_t key, size_t size, int *ret_
 
 /* 0 when the segment was made by whoever is in the record; -ENOENT for none. */
 static int find_own(const struct sysv_record *record, int *ret_id) {
-  struct shmid_ds segment;
+  struct shmid_ds segment = {0};
   int id = -1;
   int r = sysv_find_key(record->key, &id);
   if (r == 0)
@@ -193,7 +193,7 @@ static int stat_file(int fd, struct stat *ret) {
 }
 
 static int stat_segment(int id, struct stat *ret) {
-  struct shmid_ds segment;
+  struct shmid_ds segment = {0};
   int r = sysv_stat(id, &segment);
   if (r == 0)
     sysv_fill(id, &segment, ret);

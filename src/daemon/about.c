@@ -72,10 +72,11 @@ void about_version(void) {
   uname(&kernel);
   printf("shmfs %s\nlibfuse %s\n%s %s\n", SHMFS_VERSION, fuse_pkgversion(), kernel.sysname,
          kernel.release);
-  auto_fd int device = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+  int device = open("/dev/fuse", O_RDWR | O_CLOEXEC);
   if (device < 0)
     printf("/dev/fuse: cannot be opened (%s)\n", strerror(errno));
   else
     printf("passthrough: %s\n", describe_passthrough(device));
+  fd_close(device);
   fflush(stdout);
 }

@@ -317,7 +317,7 @@ static void handle_signals(struct supervisor *supervisor) {
 
 /* The number is free, and may be a worker's from now on. */
 static void leave_base(GArray *base, int fd) {
-  for (guint i = 0; i < base->len; i++)
+  for (guint i = 0; base && i < base->len; i++)
     if (g_array_index(base, int, i) == fd) {
       g_array_remove_index_fast(base, i);
       return;

@@ -7,6 +7,7 @@
 
 #include "store/posix.h"
 #include "store/sysv.h"
+#include "store/tree.h"
 #include "util/log.h"
 
 static int make_posix(const struct shared *shared, struct store **ret_store) {
@@ -18,13 +19,19 @@ static int make_sysv(const struct shared *shared, struct store **ret_store) {
   return sysv_store_new(&options, ret_store);
 }
 
+static int make_all(const struct shared *shared, struct store **ret_store) {
+  struct tree_options options = {.directory = shared->directory};
+  return tree_store_new(&options, ret_store);
+}
+
 static const struct view views[] = {
     {"posix", .watched = true, .make_store = make_posix},
     {"sysv", .ipc_namespace = true, .make_store = make_sysv},
+    {"all", .ipc_namespace = true, .make_store = make_all},
 };
 
 const char *view_names(void) {
-  return "posix, also called none and shmfs; sysv";
+  return "posix, also called none and shmfs; sysv; all";
 }
 
 const struct view *view_find(const char *source) {

@@ -48,10 +48,19 @@ static void reply_attributes(fuse_req_t request, int code, uint64_t node,
     fuse_reply_attr(request, attributes, fs_attr_timeout(fs_of(request), node));
 }
 
+int fs_attributes_for(fuse_req_t request, uint64_t node, enum retry_use use, struct stat *ret) {
+  struct fs *fs = fs_of(request);
+  bool granted = retry_grants(fs->retry, request, node, use);
+  int code = fs_live_attributes(fs, node, ret);
+  if (code == -ESTALE && granted)
+    code = fs->store->ops->get_attributes(fs->store, node, ret);
+  return code;
+}
+
 void fs_getattr(fuse_req_t request, fuse_ino_t node, struct fuse_file_info *file) {
   (void)file;
   struct stat attributes;
-  int code = fs_live_attributes(fs_of(request), node, &attributes);
+  int code = fs_attributes_for(request, node, RETRY_ATTRIBUTES, &attributes);
   reply_attributes(request, code, node, &attributes);
 }
 
@@ -119,7 +128,7 @@ void fs_setattr(fuse_req_t request, fuse_ino_t node, struct stat *attributes, in
   struct stat now;
   if (file)
     wish.mask |= STORE_CHANGE_OPENED;
-  int code = file ? 0 : fs_live_attributes(fs, node, &now);
+  int code = file ? 0 : fs_attributes_for(request, node, RETRY_ACTION, &now);
   if (code == 0)
     code = change(fs, node, &wish, &now);
   reply_attributes(request, code, node, &now);

@@ -97,7 +97,7 @@ static int serve(struct fs *fs, uint64_t node, int flags, bool nameless, struct 
 
 /* An idle slot outlives the last close by a moment, in which the native side may have removed the
  * last name. */
-static int check_found(struct fs *fs, uint64_t node, const struct opened *opened) {
+static int check_found(struct fs *fs, uint64_t node, bool granted, const struct opened *opened) {
   struct stat attributes;
   if (opens_is_open(fs->opens, node))
     return 0;
@@ -105,6 +105,8 @@ static int check_found(struct fs *fs, uint64_t node, const struct opened *opened
   if (code == 0)
     return 0;
   opens_forget(fs->opens, node);
+  if (code == -ESTALE && granted)
+    return 0;
   opens_let_go(fs->opens, opened);
   return code;
 }
@@ -120,16 +122,19 @@ static int check_named(struct fs *fs, uint64_t node, const struct store_file *fi
   return attributes.st_nlink == 0 ? -ESTALE : 0;
 }
 
-static int find_or_serve(struct fs *fs, uint64_t node, int flags, struct opened *ret) {
+static int find_or_serve(fuse_req_t request, uint64_t node, int flags, struct opened *ret) {
+  struct fs *fs = fs_of(request);
+  bool granted = retry_grants(fs->retry, request, node, RETRY_ACTION);
   if (opens_find(fs->opens, node, ret))
-    return check_found(fs, node, ret);
+    return check_found(fs, node, granted, ret);
   struct store_file file = {.fd = -1};
   int code = open_backing(fs, node, flags, &file);
   if (code < 0)
     return code;
   code = check_named(fs, node, &file);
-  if (code == 0)
-    code = serve(fs, node, flags, false, &file, ret);
+  bool nameless = code == -ESTALE && granted;
+  if (code == 0 || nameless)
+    code = serve(fs, node, flags, nameless, &file, ret);
   fd_close(file.fd);
   return code;
 }
@@ -137,7 +142,7 @@ static int find_or_serve(struct fs *fs, uint64_t node, int flags, struct opened 
 void fs_open(fuse_req_t request, fuse_ino_t node, struct fuse_file_info *file) {
   struct fs *fs = fs_of(request);
   struct opened opened;
-  int code = find_or_serve(fs, node, file->flags, &opened);
+  int code = find_or_serve(request, node, file->flags, &opened);
   if (code < 0) {
     fs_reply(request, code);
     return;

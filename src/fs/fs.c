@@ -86,7 +86,8 @@ int fs_new(struct store *store, const struct fs_options *options, struct state *
   fs->state = state;
   fs->device = device;
   fs->removed = removed_new();
-  int code = opens_new(state, device, &fs->opens);
+  fs->retry = retry_new(store);
+  int code = fs->retry ? opens_new(state, device, &fs->opens) : -ENOMEM;
   if (code == 0)
     code = fs_session_new(fs);
   if (code < 0) {
@@ -102,6 +103,7 @@ void fs_free(struct fs *fs) {
     return;
   if (fs->session)
     fuse_session_destroy(fs->session);
+  retry_free(fs->retry);
   opens_free(fs->opens);
   removed_free(fs->removed);
   g_free(fs);

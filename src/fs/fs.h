@@ -50,9 +50,10 @@ struct fuse_session *fs_session(struct fs *fs);
 /* Serves one message that was read from the device. */
 void fs_process(struct fs *fs, const struct fuse_buf *message);
 
-/* Nothing to do right now: gives back what was kept for a moment. age_us 0: all; else what has been
- * idle for longer. */
-void fs_idle(struct fs *fs, int64_t age_us);
+/* Nothing to do right now: gives back what was kept for a moment. age_us 0: all that can be; else what
+ * has been idle for longer. Returns whether something is left that wants another call some 50 ms later,
+ * though nothing comes until then. */
+bool fs_idle(struct fs *fs, int64_t age_us);
 
 /* Takes the mount over from a worker that is gone: INIT from the state page, counts and backing ids
  * put right, replies that were not delivered, everything that was in hand sent again. Returns 0, or

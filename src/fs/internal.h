@@ -10,6 +10,7 @@
 #include "fs/once.h"
 #include "fs/opens.h"
 #include "fs/removed.h"
+#include "fs/retry.h"
 #include "fs/state.h"
 #include "store/store.h"
 
@@ -17,6 +18,7 @@ struct fs {
   struct store *store; /* not owned */
   struct state *state; /* not owned */
   struct opens *opens;
+  struct retry *retry;
   struct fs_options options;
   struct fs_features features; /* written by INIT, before other requests */
   struct fuse_session *session;
@@ -69,6 +71,9 @@ double fs_attr_timeout(const struct fs *fs, uint64_t node);
 /* The attributes of an inode that has a name or is open through the mount; -ESTALE otherwise, on
  * which the kernel walks the path again. */
 int fs_live_attributes(struct fs *fs, uint64_t node, struct stat *ret);
+
+/* The same for a request that a path walk made: one that lost a race has a second chance (retry.h). */
+int fs_attributes_for(fuse_req_t request, uint64_t node, enum retry_use use, struct stat *ret);
 
 /* The result of something in the directory `parent`: -ENOENT becomes -ESTALE when the directory
  * itself is gone, and the other way round when it was removed through the mount (removed.h). */

@@ -16,7 +16,9 @@ static int notify(int device, int code, struct iovec *parts, int count) {
   for (int i = 1; i < count; i++)
     size += parts[i].iov_len;
   header.len = (uint32_t)size;
-  return writev(device, parts, count) < 0 ? -errno : 0;
+  int result = writev(device, parts, count) < 0 ? -errno : 0;
+  parts[0] = (struct iovec){0};
+  return result;
 }
 
 int invalidate_name(int device, uint64_t parent, const char *name) {

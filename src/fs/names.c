@@ -13,6 +13,7 @@
 #include "fs/internal.h"
 
 #define ENTRY_TIMEOUT 3600.0 /* seconds, of names at the top while the directory is watched */
+#define LOOKUPS_MAX 100      /* of one name that is replaced natively all the time */
 #define GENERATION 1         /* a node is never used again, so one generation is enough */
 
 struct store_caller fs_caller(fuse_req_t request) {
@@ -69,7 +70,13 @@ int fs_missing(struct fs *fs, uint64_t parent, int code) {
 void fs_lookup(fuse_req_t request, fuse_ino_t parent, const char *name) {
   struct store *store = store_of(request);
   struct store_entry entry = {0};
-  int code = store->ops->lookup(store, parent, name, &entry);
+  int code, tries = 0;
+  do
+    code = store->ops->lookup(store, parent, name, &entry);
+  while (code == 0 && !retry_found(fs_of(request)->retry, request, entry.node) &&
+         ++tries < LOOKUPS_MAX);
+  if (code < 0)
+    retry_missed(fs_of(request)->retry, request);
   fs_reply_entry(request, fs_missing(fs_of(request), parent, code), parent, &entry);
 }
 

@@ -94,6 +94,8 @@ static struct wire_open_out wire_open(const struct fuse_file_info *from) {
 }
 
 int fs_reply(fuse_req_t request, int code) {
+  if (code == -ESTALE)
+    retry_arm(fs_of(request)->retry, request);
   return send_reply(request, code, NULL, 0);
 }
 

@@ -59,6 +59,9 @@ void fs_process(struct fs *fs, const struct fuse_buf *message) {
   if (header.opcode == WIRE_INIT)
     state_keep_init(fs->state, message->mem, message->size);
 
+  bool walks = header.opcode == WIRE_LOOKUP || header.opcode == WIRE_GETATTR;
+  if (!walks)
+    retry_begin_action(fs->retry, (pid_t)header.pid);
   unsigned char reply[WIRE_REPLY_KEPT];
   size_t size;
   if (journal_take(fs->state, &header, reply, &size))
@@ -66,12 +69,15 @@ void fs_process(struct fs *fs, const struct fuse_buf *message) {
   else
     fuse_session_process_buf(fs->session, message);
   journal_leave(fs->state);
+  if (!walks)
+    retry_end_action(fs->retry, (pid_t)header.pid);
   if (header.opcode == WIRE_INIT)
     fs_probe(fs);
 }
 
-void fs_idle(struct fs *fs, int64_t age_us) {
+bool fs_idle(struct fs *fs, int64_t age_us) {
   opens_close_idle(fs->opens, age_us);
+  return retry_expire(fs->retry);
 }
 
 /* The kernel's INIT message once more, for our session; the kernel does not wait for the answer

@@ -68,7 +68,7 @@ int state_adopt(int fd, struct state **ret_state) {
     return -EPROTO;
   struct state *state = NULL;
   int code = map_page(fd, &state);
-  if (code < 0)
+  if (!state)
     return code;
   const struct state_page *page = state->page;
   if (page->magic != STATE_MAGIC || !state_check(page->version, page->page_size, page->record_size,

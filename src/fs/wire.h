@@ -60,6 +60,7 @@ struct wire_write_out {
 enum wire_opcode {
   WIRE_LOOKUP = 1,
   WIRE_FORGET = 2,
+  WIRE_GETATTR = 3,
   WIRE_OPEN = 14,
   WIRE_RELEASE = 18,
   WIRE_INIT = 26,
@@ -72,8 +73,8 @@ enum wire_opcode {
 #define WIRE_UNIQUE_STEP 2                     /* bit 0 tells an interrupt from its request */
 #define WIRE_NOTIFY_INVAL_INODE 2
 #define WIRE_NOTIFY_INVAL_ENTRY 3
-#define WIRE_NOTIFY_RESEND 7                   /* Linux 6.9 */
-#define WIRE_NOTIFY_INC_EPOCH 8                /* Linux 6.16 */
+#define WIRE_NOTIFY_RESEND 7    /* Linux 6.9 */
+#define WIRE_NOTIFY_INC_EPOCH 8 /* Linux 6.16 */
 
 struct wire_inval_inode_out {
   uint64_t ino;

@@ -24,16 +24,16 @@ static int make_room(size_t size, char **ret_value) {
   return size > 0 && !*ret_value ? -ENOMEM : 0;
 }
 
-static int prepare(struct fs *fs, uint64_t node, size_t size, char **ret_value) {
+static int prepare(fuse_req_t request, uint64_t node, size_t size, char **ret_value) {
   struct stat attributes;
-  int code = fs_live_attributes(fs, node, &attributes);
+  int code = fs_attributes_for(request, node, RETRY_ACTION, &attributes);
   return code < 0 ? code : make_room(size, ret_value);
 }
 
 void fs_getxattr(fuse_req_t request, fuse_ino_t node, const char *name, size_t size) {
   struct store *store = store_of(request);
   g_autofree char *value = NULL;
-  ssize_t length = prepare(fs_of(request), node, size, &value);
+  ssize_t length = prepare(request, node, size, &value);
   if (length == 0)
     length = node == STORE_ROOT && is_status(name)
                  ? status_get(fs_of(request)->state, name, value, size)
@@ -77,11 +77,12 @@ static ssize_t list_shown(fuse_req_t request, fuse_ino_t node, char *list, size_
 void fs_listxattr(fuse_req_t request, fuse_ino_t node, size_t size) {
   struct store *store = store_of(request);
   g_autofree char *list = NULL;
-  ssize_t length = prepare(fs_of(request), node, size, &list);
+  ssize_t length = prepare(request, node, size, &list);
   if (length == 0)
     length = fuse_req_ctx(request)->uid == 0 ? store->ops->list_xattr(store, node, list, size)
                                              : list_shown(request, node, list, size);
   reply_value(request, length, list, size);
+  /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): g_autofree frees it */
 }
 
 /* Begins what depends on whether the attribute is there, with the answer to that in the journal:
@@ -110,8 +111,9 @@ void fs_setxattr(fuse_req_t request, fuse_ino_t node, const char *name, const ch
   struct stat attributes;
   uint64_t before = 0;
   bool again = false;
-  int code =
-      node == STORE_ROOT && is_status(name) ? -EPERM : fs_live_attributes(fs, node, &attributes);
+  int code = node == STORE_ROOT && is_status(name)
+                 ? -EPERM
+                 : fs_attributes_for(request, node, RETRY_ACTION, &attributes);
   if (code == 0 && (flags & XATTR_CREATE))
     code = begin(fs, node, name, &again, &before);
   if (code == 0)
@@ -126,7 +128,7 @@ void fs_removexattr(fuse_req_t request, fuse_ino_t node, const char *name) {
   struct stat attributes;
   uint64_t before = 0;
   bool again = false;
-  int code = fs_live_attributes(fs, node, &attributes);
+  int code = fs_attributes_for(request, node, RETRY_ACTION, &attributes);
   if (code == 0)
     code = begin(fs, node, name, &again, &before);
   if (code == 0)

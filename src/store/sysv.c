@@ -18,9 +18,10 @@ int sysv_namespace_enter(const char *which) {
   auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
   if (fd < 0)
     return -errno;
-  if (ioctl(fd, NS_GET_NSTYPE) != CLONE_NEWIPC)
-    return -EINVAL;
-  return setns(fd, CLONE_NEWIPC) < 0 ? -errno : 0;
+  int r = ioctl(fd, NS_GET_NSTYPE) == CLONE_NEWIPC ? 0 : -EINVAL;
+  if (r == 0 && setns(fd, CLONE_NEWIPC) < 0)
+    r = -errno;
+  return r;
 }
 
 /* Everybody may make segments, and remove their own: as in a directory with the sticky bit. When it

@@ -366,7 +366,7 @@ def make_and_remove(folder, number, failures, stop):
 
 
 def case_not_resent(mount, raw):
-    """Without resending, what a dead worker had in hand fails; it does not hang, nor does the rest."""
+    """Without resending, what a dead worker had in hand fails; nothing hangs, the rest goes on."""
     import mmap
     fd = os.open(f"{mount}/held", os.O_RDWR | os.O_CREAT)
     os.ftruncate(fd, 4096)

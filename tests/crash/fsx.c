@@ -2,10 +2,10 @@
  *
  *   fsx FILE [--seconds N] [--seed N] [--no-mmap]
  *
- * Writes, stores to mappings, truncations, holes, allocations and copies within the file follow each
- * other at random offsets, across page boundaries and past the end; reads, mapped reads and the size
- * must show what the model has. The file is made, opened again now and then, and removed at the end.
- * The first difference ends the program with status 1 and the last operations. */
+ * Writes, stores to mappings, truncations, holes, allocations and copies within the file follow
+ * each other at random offsets, across page boundaries and past the end; reads, mapped reads and
+ * the size must show what the model has. The file is made, opened again now and then, and removed
+ * at the end. The first difference ends the program with status 1 and the last operations. */
 #include <errno.h>
 #include <fcntl.h>
 #include <glib.h>

@@ -99,8 +99,8 @@ static bool mapped(struct user *user, struct held *held) {
   if (held->map)
     return true;
   void *map = mmap(NULL, LOAD_CONTENT_MAX, PROT_READ | PROT_WRITE, MAP_SHARED, held->fd, 0);
-  if (!check(user, "mmap", "", 0, map == MAP_FAILED ? outcome(-1) : 0))
-    return false;
+  if (map == MAP_FAILED)
+    return check(user, "mmap", "", 0, outcome(-1));
   held->map = map;
   return true;
 }
@@ -127,7 +127,7 @@ static void map_held(struct user *user) {
   check_content(user, "read of what was stored", "", object, held->fd);
 }
 
-/* O_NONBLOCK, here and below: were there a pipe by mistake, that would be an error and not a wait. */
+/* O_NONBLOCK, here and below: a pipe there by mistake is then an error and not a wait. */
 static void compare_raw(struct user *user) {
   unsigned name = pick_file(user);
   if (name == LOAD_NAMES)
@@ -173,8 +173,8 @@ static void allocate(struct user *user) {
     object->size = MAX(object->size, offset + size);
 }
 
-/* The kernel copies no more than the size it knows; as every program that copies does, this asks for
- * it first, since the file may have grown natively. */
+/* The kernel copies no more than the size it knows; as every program that copies does, this asks
+ * for it first, since the file may have grown natively. */
 static void copy_range(struct user *user) {
   const struct held *from = pick_held(user), *to = pick_held(user);
   struct stat status;

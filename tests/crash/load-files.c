@@ -26,7 +26,7 @@ static void open_name(struct user *user) {
   const char *path = name_path(user, SIDE_MOUNT, name);
   int fd = open(path, O_RDWR | O_CLOEXEC | (append ? O_APPEND : 0) |
                           (empty && expected == 0 ? O_TRUNC : 0));
-  if (!check_fd(user, "open", path, expected, fd) || fd < 0)
+  if (!check_fd(user, "open", path, expected, fd) || fd < 0 || !object)
     return;
   if (empty) {
     memset(object->content, 0, object->size);

@@ -86,8 +86,8 @@ static bool raw_may_remove(const struct object *object) {
   return !object || (object->names == 1 && object->held == 0);
 }
 
-/* The first look at a name finds out that it was removed natively. Before that the kernel refuses some
- * calls (rmdir() of a file, readlink() of a folder) by the type of what had been there. */
+/* The first look at a name finds out that it was removed natively. Before that the kernel refuses
+ * some calls (rmdir() of a file, readlink() of a folder) by the type of what had been there. */
 static void look_at_removed(struct user *user, unsigned name) {
   struct stat status;
   const char *path = name_path(user, SIDE_MOUNT, name);
@@ -195,9 +195,11 @@ static void list(struct user *user) {
   bool seen[LOAD_NAMES] = {false};
   const char *folder = user->load->folder[SIDE_MOUNT];
   DIR *stream = opendir(folder);
-  if (!check(user, "opendir", folder, 0, stream ? 0 : outcome(-1)))
+  check(user, "opendir", folder, 0, stream ? 0 : outcome(-1));
+  if (!stream)
     return;
   errno = 0;
+  // cppcheck-suppress readdirCalled // no other thread has this stream
   for (const struct dirent *entry; (entry = readdir(stream));)
     check(user, "listed, and should not be", entry->d_name, true,
           listed(user, entry->d_name, seen));

@@ -150,7 +150,7 @@ static long record_lock(int fd, short type) {
   return outcome(fcntl(fd, F_OFD_SETLK, &lock));
 }
 
-/* The first descriptor has both kinds of lock, the second one gets neither until they are given up. */
+/* The first descriptor has both kinds of lock, the second one gets neither until they are free. */
 static void check_locks(struct user *user, const char *path, int holder) {
   int fd = open(path, O_RDWR | O_CLOEXEC);
   if (!check_fd(user, "open a locked file", path, 0, fd))

@@ -93,8 +93,8 @@ bool check_fd(struct user *user, const char *operation, const char *name, long e
 /* What has been under way since `began` (g_get_monotonic_time) is over. */
 void took(struct user *user, const char *operation, gint64 began);
 
-/* A new object that the name (LOAD_NAMES: none) leads to. Takes inode and mode from the raw side, or from
- * fd where that is not negative. */
+/* A new object that the name (LOAD_NAMES: none) leads to. Takes inode and mode from the raw side,
+ * or from fd where that is not negative. */
 struct object *object_new(struct user *user, enum kind kind, unsigned name, int fd);
 /* Frees it when neither a name nor a descriptor leads to it. */
 void object_settle(struct object *object);
@@ -114,8 +114,8 @@ void check_status(struct user *user, const char *operation, const char *name,
 void check_content(struct user *user, const char *operation, const char *name,
                    const struct object *object, int fd);
 
-/* load-shared.c: threads that compete for names, and one that holds locks. Errors and pauses are added to
- * the user that each is given. */
+/* load-shared.c: threads that compete for names, and one that holds locks. Errors and pauses are
+ * added to the user that each is given. */
 #define LOAD_RACERS 2
 struct race;
 struct race *race_start(const struct load *load, struct user users[LOAD_RACERS]);

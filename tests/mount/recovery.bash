@@ -9,14 +9,18 @@ PROGRAMS=$(dirname "$SHMFS")/../tests/crash # the built ones
 export CRASH PROGRAMS
 
 # A daemon of the sanitizers' build leaves the signals to the test, which ends it with them.
-export ASAN_OPTIONS=${ASAN_OPTIONS:-}:handle_segv=0:handle_abort=0:handle_sigbus=0:handle_sigill=0:handle_sigfpe=0
+for name in segv abort sigbus sigill sigfpe; do
+    ASAN_OPTIONS=${ASAN_OPTIONS:-}:handle_$name=0
+done
+export ASAN_OPTIONS
 
 # Options of load and fsx: without passthrough there are no shared mappings.
 MMAP=()
 # shellcheck disable=SC2034 # for the tests
 ! without_passthrough || MMAP=(--no-mmap)
 
-# start_foreground PROGRAM [OPTIONS]: mounts with it as a child of this shell, $MAIN, that logs to $LOG.
+# start_foreground PROGRAM [OPTIONS]: mounts with it as a child of this shell, $MAIN, that logs to
+# $LOG.
 start_foreground() {
     local options
     mapfile -t options < <(mount_options "${2:-}")
@@ -37,8 +41,8 @@ supervisor() {
     done | head -n 1
 }
 
-# worker_of SUPERVISOR: its child that serves, at this moment, in $WORKER; empty between two. No process
-# is started for it, so that it can be asked often.
+# worker_of SUPERVISOR: its child that serves, at this moment, in $WORKER; empty between two. No
+# process is started for it, so that it can be asked often.
 worker_of() {
     local child children=() name
     WORKER=
@@ -75,8 +79,8 @@ runs() {
     kill -0 "$1" 2>/dev/null
 }
 
-# kill_while PID SUPERVISOR SECONDS: kills one worker after the other, that long apart, until PID has
-# ended; prints how many. A worker that lives for less than a tenth of a second may count as one
+# kill_while PID SUPERVISOR SECONDS: kills one worker after the other, that long apart, until PID
+# has ended; prints how many. A worker that lives for less than a tenth of a second may count as one
 # that cannot start, so after five short lives there is a longer one.
 kill_while() {
     local pid=$1 supervisor=$2 seconds=$3 last='' kills=0
@@ -106,8 +110,8 @@ reload_while() {
     [ $reloads -gt 2 ]
 }
 
-# disturbed DISTURBANCE SECONDS COMMAND...: runs the command while workers are killed (kill_while) or
-# reloaded (reload_while). Afterwards no memory, no name and no descriptor is left over.
+# disturbed DISTURBANCE SECONDS COMMAND...: runs the command while workers are killed (kill_while)
+# or reloaded (reload_while). Afterwards no memory, no name and no descriptor is left over.
 disturbed() {
     local disturbance=$1 seconds=$2 before fds main command status=0
     shift 2

@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "harness.h"
 
@@ -403,6 +404,36 @@ static void native_replacement_of_held(const struct place *place) {
   g_printerr("# native replacement of what is held, longest wait: %d us\n", (int)worst);
 }
 
+/* --- a name that is replaced all the time is always there --- */
+
+#define REPLACEMENTS 20000
+
+static void replace_all_the_time(int socket, const void *data) {
+  g_autofree char *next = g_strdup(under(data, "b"));
+  g_autofree char *name = g_strdup(under(data, "a"));
+  talk_hear(socket);
+  for (int i = 0; i < REPLACEMENTS; i++) {
+    put_file(next, "x");
+    g_assert_no_errno(rename(next, name));
+  }
+  talk_tell(socket, 'd');
+}
+
+static void native_replacements_while_opening(const struct place *place) {
+  g_autofree char *native = g_path_get_dirname(native_at(place, "a"));
+  char told;
+  put_file(native_at(place, "a"), "x");
+  struct peer peer = peer_start(replace_all_the_time, native);
+  talk_tell(peer.socket, 'g');
+  while (recv(peer.socket, &told, 1, MSG_DONTWAIT) != 1) {
+    g_assert_cmpint(status_at(at(place, "a")).st_size, ==, 1);
+    close_file(open_file(at(place, "a"), O_RDONLY, 0));
+    close_file(open_file(at(place, "a"), O_RDWR, 0));
+  }
+  peer_wait(&peer);
+  remove_file(native_at(place, "a"));
+}
+
 static void directory_time(const struct place *place) {
   for (int i = 0; i < 100; i++) {
     put_file(native_at(place, "a"), "");
@@ -431,6 +462,7 @@ static const struct check checks[] = {
     {"native renames, once the watch has told", native_renames, 0},
     {"native unlink of what is held, once the watch has told", native_unlink_of_held, 0},
     {"native replacement of what is held", native_replacement_of_held, 0},
+    {"a name that is replaced all the time is always there", native_replacements_while_opening, 0},
     {"the directory's own times", directory_time, 0},
     {0},
 };

@@ -41,19 +41,20 @@ static void tear_down(struct fixture *f, gconstpointer data) {
   g_free(f->shared.program);
 }
 
-static bool possible_with(struct fixture *f, const char *program) {
+static void expect_possible(struct fixture *f, const char *program, bool expected) {
   g_free(f->shared.program);
   f->shared.program = g_strdup(program);
-  return handover_possible(&f->shared);
+  bool possible = handover_possible(&f->shared);
+  g_assert_cmpint(possible, ==, expected);
 }
 
 static void test_the_program_on_disk_decides(struct fixture *f, gconstpointer data) {
   (void)data;
-  g_assert_true(possible_with(f, "/bin/true"));
-  g_assert_false(possible_with(f, "/bin/false"));
-  g_assert_false(possible_with(f, "/nonexistent-program"));
-  g_assert_false(possible_with(f, "/etc/passwd"));
-  g_assert_false(possible_with(f, NULL));
+  expect_possible(f, "/bin/true", true);
+  expect_possible(f, "/bin/false", false);
+  expect_possible(f, "/nonexistent-program", false);
+  expect_possible(f, "/etc/passwd", false);
+  expect_possible(f, NULL, false);
 }
 
 static void numbers_of(const struct state_page *page, struct options *options) {

@@ -159,8 +159,10 @@ static void at_every_step(struct update *update, update_fn *run, check_fn *check
 static void update_begin(struct update *update) {
   update->state = fresh_state();
   update->opens = fresh_opens(update->state);
-  update->progress = mmap(NULL, sizeof *update->progress, PROT_READ | PROT_WRITE,
-                          MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  auto_fd int fd = memfd_create("progress", MFD_CLOEXEC);
+  g_assert_cmpint(ftruncate(fd, sizeof *update->progress), ==, 0);
+  update->progress =
+      mmap(NULL, sizeof *update->progress, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   g_assert_true(update->progress != MAP_FAILED);
 }
 

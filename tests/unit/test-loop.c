@@ -41,11 +41,12 @@ struct fuse_session *fs_session(struct fs *fs) {
   return fs->session;
 }
 
-void fs_idle(struct fs *fs, int64_t age_us) {
+bool fs_idle(struct fs *fs, int64_t age_us) {
   pthread_mutex_lock(&fs->lock);
   fs->idle_calls += age_us == 0;
   pthread_cond_broadcast(&fs->changed);
   pthread_mutex_unlock(&fs->lock);
+  return false;
 }
 
 void fs_process(struct fs *fs, const struct fuse_buf *message) {

@@ -26,7 +26,8 @@ static void table_end(struct table *table) {
 
 static void count(struct table *table, const struct opened *opened, int by) {
   static uint64_t unique = 1000;
-  struct wire_in_header in = {.unique = unique += 2};
+  unique += WIRE_UNIQUE_STEP;
+  struct wire_in_header in = {.unique = unique};
   struct wire_out_header out = {.len = sizeof out, .unique = unique};
   unsigned char reply[WIRE_REPLY_KEPT];
   size_t size;

@@ -5,7 +5,8 @@ static void test_setting_the_size_makes_the_segment(struct fixture *f, gconstpoi
   (void)data;
   uint64_t node = 0;
   auto_fd int fd = -1;
-  g_assert_cmpint(create_by(f, NAME, O_EXCL, OTHER_USER, &node, &fd), ==, 0);
+  int r = create_by(f, NAME, O_EXCL, OTHER_USER, &node, &fd);
+  g_assert_cmpint(r, ==, 0);
   g_assert_cmpint(attributes_of(f, node).st_nlink, ==, 1);
   g_assert_cmpint(lookup(f, NAME), ==, -ENOENT);
   g_assert_cmpint(f->store->ops->write(f->store, node, "hello", 5, 4), ==, 5);
@@ -76,7 +77,8 @@ static void test_a_taken_name_is_not_made_again(struct fixture *f, gconstpointer
   g_assert_cmpint(set_size(f, second, 1, true), ==, -EEXIST);
   g_assert_cmpint(set_size(f, second, 1, true), ==, -EEXIST);
   g_assert_cmpint(create(f, NAME, &second, &fd), ==, -EEXIST);
-  g_assert_cmpint(create_by(f, NAME, 0, 0, &second, &fd), ==, -ESTALE);
+  int r = create_by(f, NAME, 0, 0, &second, &fd);
+  g_assert_cmpint(r, ==, -ESTALE);
 }
 
 /* kernel.shmmax, of the namespace. */

@@ -181,7 +181,8 @@ static int collect(void *data, const char *name, uint64_t ino, unsigned char typ
 
 static struct name_list list_names(struct fixture *f, uint64_t offset, uint64_t stop_at) {
   struct name_list list = {.names = g_ptr_array_new_with_free_func(g_free), .stop_at = stop_at};
-  g_assert_cmpint(f->store->ops->list(f->store, STORE_ROOT, offset, collect, &list), ==, 0);
+  int r = f->store->ops->list(f->store, STORE_ROOT, offset, collect, &list);
+  g_assert_cmpint(r, ==, 0);
   return list;
 }
 

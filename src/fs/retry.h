@@ -1,0 +1,54 @@
+/* A second chance for path walks that lost a race.
+ *
+ * On ESTALE the kernel walks a path once more, with fresh lookups; a second ESTALE is the caller's.
+ * Where a name is replaced natively again and again (write a new file, rename it over the old one),
+ * the object may be gone a second time between that LOOKUP and the OPEN or GETATTR that
+ * follows it. So what such a second walk finds is held for a moment, and the requests of that one walk
+ * are answered although the object has lost its name meanwhile: it had it when it was looked up.
+ *
+ * Only the thread whose walk it is, only for the requests that one walk makes: a later walk finds the
+ * object gone, as it should. */
+#pragma once
+
+#include <fuse_lowlevel.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "store/store.h"
+
+struct retry;
+
+/* store: not owned. NULL when there is no memory. */
+struct retry *retry_new(struct store *store);
+void retry_free(struct retry *retry);
+
+/* The thread is being answered with ESTALE. */
+void retry_arm(struct retry *retry, fuse_req_t request);
+
+/* A request of a thread (by its id, as in the message) begins and ends, that is neither a LOOKUP nor a
+ * GETATTR. Those two belong to a walk; what comes after them is what it was for, and ends its chance. */
+void retry_begin_action(struct retry *retry, pid_t thread);
+void retry_end_action(struct retry *retry, pid_t thread);
+
+/* The thread's LOOKUP has found nothing: the walk has ended. */
+void retry_missed(struct retry *retry, fuse_req_t request);
+
+/* The thread's LOOKUP has found the node. False when the walk is a second one and the node is gone again
+ * already: look once more. */
+bool retry_found(struct retry *retry, fuse_req_t request, uint64_t node);
+
+enum retry_use {
+  RETRY_ATTRIBUTES, /* GETATTR: for the permission, and for stat() itself */
+  RETRY_ACTION,     /* what the path was walked for */
+};
+
+/* May this request use the node although it has no name any more? Uses the chance up, so it is asked
+ * whether or not the node has a name. */
+bool retry_grants(struct retry *retry, fuse_req_t request, uint64_t node, enum retry_use use);
+
+/* Lets go of what has been held for long enough for any walk, RETRY_US microseconds. Returns whether
+ * something is still held. */
+bool retry_expire(struct retry *retry);
+
+#define RETRY_US                                                                                   \
+  50000 /* a client that waits for a processor may take so long between two requests */

@@ -206,6 +206,8 @@ static int create_once(struct fs *fs, uint64_t parent, const char *name,
   struct store *store = fs->store;
   struct once once;
   int code = once_begin(fs->state, store, parent, name, &once);
+  if (code == 0 && !opens_has_room(fs->opens, !fs->features.passthrough))
+    code = -ENFILE;
   if (code < 0)
     return code;
   if (once_made(&once))

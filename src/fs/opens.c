@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <time.h>
 
@@ -52,12 +53,26 @@ static struct state_slot *slot_of(struct opens *opens, uint32_t slot) {
   return &opens->state->page->slot[slot];
 }
 
+/* Room for something of every slot, of which no page is touched before its slot is used. */
+static void *reserve(size_t size_each) {
+  void *room = mmap(NULL, STATE_SLOTS * size_each, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, 0, 0);
+  if (room == MAP_FAILED)
+    return NULL;
+  return room;
+}
+
+static void give_up(void *room, size_t size_each) {
+  if (room)
+    munmap(room, STATE_SLOTS * size_each);
+}
+
 void opens_free(struct opens *opens) {
   if (!opens)
     return;
   index_free(opens->index);
-  free(opens->local);
-  free(opens->free_slots);
+  give_up(opens->local, sizeof *opens->local);
+  give_up(opens->free_slots, sizeof *opens->free_slots);
   free(opens);
 }
 
@@ -90,8 +105,8 @@ int opens_new(struct state *state, int device, struct opens **ret_opens) {
   opens->device = device;
   opens->kept_max = most_kept();
   opens->index = index_new();
-  opens->local = calloc(STATE_SLOTS, sizeof *opens->local);
-  opens->free_slots = calloc(STATE_SLOTS, sizeof *opens->free_slots);
+  opens->local = reserve(sizeof *opens->local);
+  opens->free_slots = reserve(sizeof *opens->free_slots);
   if (!opens->index || !opens->local || !opens->free_slots || index_slots(opens) < 0) {
     opens_free(opens);
     return -ENOMEM;
@@ -197,6 +212,14 @@ static uint16_t flags_of(const struct opens_new_slot *new) {
   return (uint16_t)((new->fixed ? STATE_SLOT_FIXED : 0) |
                     (new->indirect ? STATE_SLOT_INDIRECT : 0) |
                     (new->nameless ? STATE_SLOT_NAMELESS : 0));
+}
+
+bool opens_has_room(struct opens *opens, bool keep_fd) {
+  pthread_mutex_lock(&opens->state->lock);
+  bool room = opens->free_count > 0 || opens->state->page->slots_high < STATE_SLOTS;
+  room = room && (!keep_fd || opens->kept < opens->kept_max);
+  pthread_mutex_unlock(&opens->state->lock);
+  return room;
 }
 
 /* Under the lock. */

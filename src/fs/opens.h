@@ -55,6 +55,10 @@ struct opens_new_slot {
  * registration (-EPERM, -ENOTTY, -ELOOP, …). */
 int opens_add(struct opens *opens, const struct opens_new_slot *new, struct opened *ret_opened);
 
+/* Could one more inode be opened (with a descriptor to keep)? Asked before something is made only to be
+ * opened. */
+bool opens_has_room(struct opens *opens, bool keep_fd);
+
 /* The request in hand opens (by +1) or releases (by -1) the inode: counted when its answer is
  * committed (journal_commit). Between opens_find() or opens_add() and opens_let_go(). */
 void opens_count(const struct opened *opened, int by);

@@ -338,7 +338,7 @@ def case_dead_again_and_again(mount, _raw):
         worker = daemon.worker_now(supervisor)
         if worker and worker != last:
             try:
-                os.kill(worker, signal.SIGKILL)
+                os.kill(worker, signal.SIGABRT)
             except ProcessLookupError:
                 pass
             last = worker

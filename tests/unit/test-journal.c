@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glib.h>
-#include <malloc.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -380,7 +379,6 @@ static void test_page_of_another_layout_is_refused(void) {
 
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
-  mallopt(M_MMAP_THRESHOLD, 1 << 20); /* large tables stay untouched pages, as in a new worker */
   g_test_add_func("/journal/kill-at-every-step-of-open", test_kill_during_open);
   g_test_add_func("/journal/kill-at-every-step-of-release", test_kill_during_release);
   g_test_add_func("/journal/kill-at-every-step-of-a-change", test_kill_during_change);

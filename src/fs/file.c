@@ -159,9 +159,11 @@ void fs_open(fuse_req_t request, fuse_ino_t node, struct fuse_file_info *file) {
   opens_let_go(fs->opens, &opened);
 }
 
-/* What was made is open for writing; what is registered should not be (open_backing). */
+/* What was made may be open for writing; what is registered should not be (open_backing). */
 static void lower_to_path(struct fs *fs, uint64_t node, struct store_file *file) {
   struct store_file path;
+  if (file->fd >= 0 && (fcntl(file->fd, F_GETFL) & O_ACCMODE) == O_RDONLY)
+    return;
   if (!fs->features.passthrough || file->fixed_size || file->staged || file->fd < 0 ||
       fs->store->ops->open(fs->store, node, O_PATH, &path) < 0)
     return;
@@ -212,7 +214,9 @@ static int create_once(struct fs *fs, uint64_t parent, const char *name,
     return code;
   if (once_made(&once))
     return open_made(store, parent, name, ret, ret_file);
-  return store->ops->create(store, parent, name, new, flags & (O_EXCL | O_TRUNC), ret, ret_file);
+  int access = fs->features.passthrough ? O_RDONLY : O_RDWR;
+  return store->ops->create(store, parent, name, new, access | (flags & (O_EXCL | O_TRUNC)), ret,
+                            ret_file);
 }
 
 void fs_create(fuse_req_t request, fuse_ino_t parent, const char *name, mode_t mode,

@@ -63,10 +63,10 @@ int posix_make(struct store *base, uint64_t parent, const char *name, const stru
   return r < 0 ? r : posix_entry_at(store, parent, dirfd, name, ret);
 }
 
-/* openat() for something new: flags with O_CREAT | O_EXCL or O_TMPFILE. */
+/* openat() for something new: flags with O_CREAT | O_EXCL or O_TMPFILE, and the access mode. */
 static int open_new(int dirfd, const char *name, int flags, mode_t mode, int *ret_fd) {
   bool raised = raise_setid(mode);
-  int fd = openat(dirfd, name, flags | O_RDWR | O_NOFOLLOW | O_CLOEXEC, mode & PERMISSIONS);
+  int fd = openat(dirfd, name, flags | O_NOFOLLOW | O_CLOEXEC, mode & PERMISSIONS);
   int failure = errno;
   if (raised)
     privilege_keep_setid(false);
@@ -97,14 +97,15 @@ static int open_existing(struct posix_store *store, int dirfd, const char *name,
     return r;
   if (!is_own(&entry.attributes, caller))
     return -ESTALE;
-  return posix_node_open(store, entry.node, O_RDWR | (flags & O_TRUNC), ret_fd);
+  int access = flags & O_TRUNC ? O_RDWR | O_TRUNC : flags & O_ACCMODE;
+  return posix_node_open(store, entry.node, access, ret_fd);
 }
 
 /* Never O_CREAT without O_EXCL: fs.protected_regular would refuse it even to root. */
 static int create_or_open(struct posix_store *store, int dirfd, const char *name,
                           const struct store_new *new, int flags, int *ret_fd) {
   for (int tries = 0; tries < CREATE_TRIES; tries++) {
-    int r = open_new(dirfd, name, O_CREAT | O_EXCL, new->mode, ret_fd);
+    int r = open_new(dirfd, name, O_CREAT | O_EXCL | (flags & O_ACCMODE), new->mode, ret_fd);
     if (r != -EEXIST || (flags & O_EXCL))
       return r;
     r = open_existing(store, dirfd, name, &new->caller, flags, ret_fd);
@@ -146,7 +147,7 @@ int posix_create_unnamed(struct store *base, uint64_t parent, const struct store
     return dirfd;
   int r = assume(&new->caller);
   if (r == 0)
-    r = open_new(dirfd, ".", O_TMPFILE | (flags & O_EXCL), new->mode, &fd);
+    r = open_new(dirfd, ".", O_TMPFILE | O_RDWR | (flags & O_EXCL), new->mode, &fd);
   return r < 0 ? r : return_file(store, parent, NULL, &fd, ret, ret_file);
 }
 

@@ -100,8 +100,8 @@ struct store_ops {
   int (*make)(struct store *store, uint64_t parent, const char *name, const struct store_new *new,
               struct store_entry *ret);
 
-  /* Makes a regular file and opens it read-write. flags: O_EXCL honoured (without it an existing
-   * regular file is opened). ret_file as in open(). */
+  /* Makes a regular file and opens it. flags: the access that the descriptor must allow, as in
+   * open(); O_EXCL (without it an existing regular file is opened), O_TRUNC. ret_file as in open(). */
   int (*create)(struct store *store, uint64_t parent, const char *name, const struct store_new *new,
                 int flags, struct store_entry *ret, struct store_file *ret_file);
 
@@ -117,7 +117,8 @@ struct store_ops {
                 const char *new_name, unsigned flags); /* renameat2(2)'s flags */
 
   /* Opens a regular file. access: O_RDONLY or O_RDWR (what the descriptor must allow), or O_PATH
-   * (enough for a passthrough registration). */
+   * (enough for a passthrough registration, as O_RDONLY is; a descriptor open for writing would
+   * make the native side's execve() fail with ETXTBSY). */
   int (*open)(struct store *store, uint64_t node, int access, struct store_file *ret_file);
 
   /* A descriptor of a directory, O_RDONLY, for fsync and the like. */

@@ -266,7 +266,8 @@ static void test_access_control_lists_are_kept_and_inherited(struct fixture *f,
   new.caller.umask = 077; /* gives way to the default list */
   struct store_entry entry;
   struct store_file file;
-  g_assert_cmpint(f->ops->create(f->store, directory, "b", &new, O_EXCL, &entry, &file), ==, 0);
+  g_assert_cmpint(f->ops->create(f->store, directory, "b", &new, O_EXCL | O_RDWR, &entry, &file),
+                  ==, 0);
   fd_close(file.fd);
   g_assert_cmpuint(entry.attributes.st_mode & 0777, ==, 0660);
 }

@@ -85,7 +85,7 @@ static void test_what_a_caller_makes_is_his(struct fixture *f, gconstpointer dat
                                 .caller = {.uid = SOMEBODY, .gid = 1000, .umask = 026}};
   struct store_entry entry;
   struct store_file file;
-  g_assert_cmpint(f->ops->create(f->store, 1, "a", &new, O_EXCL, &entry, &file), ==, 0);
+  g_assert_cmpint(f->ops->create(f->store, 1, "a", &new, O_EXCL | O_RDWR, &entry, &file), ==, 0);
   fd_close(file.fd);
   g_assert_cmpuint(entry.attributes.st_uid, ==, SOMEBODY);
   g_assert_cmpuint(entry.attributes.st_gid, ==, 1000);
@@ -103,26 +103,26 @@ static void test_create_opens_only_the_callers_own(struct fixture *f, gconstpoin
   struct store_new new = new_file(S_IFREG | 0600);
   struct store_entry entry, again;
   struct store_file file;
-  g_assert_cmpint(f->ops->create(f->store, 1, "a", &new, O_EXCL, &entry, &file), ==, 0);
+  g_assert_cmpint(f->ops->create(f->store, 1, "a", &new, O_EXCL | O_RDWR, &entry, &file), ==, 0);
   g_assert_cmpint(write(file.fd, "hello", 5), ==, 5);
   fd_close(file.fd);
   g_assert_cmpint(f->ops->create(f->store, 1, "a", &new, O_EXCL, &again, &file), ==, -EEXIST);
-  g_assert_cmpint(f->ops->create(f->store, 1, "a", &new, 0, &again, &file), ==, 0);
+  g_assert_cmpint(f->ops->create(f->store, 1, "a", &new, O_RDWR, &again, &file), ==, 0);
   g_assert_cmpuint(again.node, ==, entry.node);
   g_assert_cmpint(write(file.fd, "H", 1), ==, 1);
   g_assert_cmpint(lseek(file.fd, 0, SEEK_END), ==, 5);
   fd_close(file.fd);
-  g_assert_cmpint(f->ops->create(f->store, 1, "a", &new, O_TRUNC, &again, &file), ==, 0);
+  g_assert_cmpint(f->ops->create(f->store, 1, "a", &new, O_TRUNC | O_RDWR, &again, &file), ==, 0);
   g_assert_cmpint(lseek(file.fd, 0, SEEK_END), ==, 0);
   fd_close(file.fd);
   new.caller.uid = SOMEBODY;
   if (geteuid() == 0)
-    g_assert_cmpint(f->ops->create(f->store, 1, "a", &new, 0, &again, &file), ==, -ESTALE);
+    g_assert_cmpint(f->ops->create(f->store, 1, "a", &new, O_RDWR, &again, &file), ==, -ESTALE);
   make(f, STORE_ROOT, "fifo", S_IFIFO | 0600);
   make(f, STORE_ROOT, "link", S_IFLNK | 0777);
   new.caller.uid = getuid();
-  g_assert_cmpint(f->ops->create(f->store, 1, "fifo", &new, 0, &again, &file), ==, -ESTALE);
-  g_assert_cmpint(f->ops->create(f->store, 1, "link", &new, 0, &again, &file), ==, -ESTALE);
+  g_assert_cmpint(f->ops->create(f->store, 1, "fifo", &new, O_RDWR, &again, &file), ==, -ESTALE);
+  g_assert_cmpint(f->ops->create(f->store, 1, "link", &new, O_RDWR, &again, &file), ==, -ESTALE);
 }
 
 static void test_an_unnamed_file_can_be_linked(struct fixture *f, gconstpointer data) {
@@ -139,7 +139,7 @@ static void test_an_unnamed_file_can_be_linked(struct fixture *f, gconstpointer 
   g_assert_cmpint(f->ops->link(f->store, entry.node, 1, "a", &linked), ==, -EEXIST);
   fd_close(file.fd);
   g_assert_cmpuint(lookup(f, STORE_ROOT, "a"), ==, entry.node);
-  g_assert_cmpint(f->ops->create_unnamed(f->store, 1, &new, O_EXCL, &entry, &file), ==, 0);
+  g_assert_cmpint(f->ops->create_unnamed(f->store, 1, &new, O_EXCL | O_RDWR, &entry, &file), ==, 0);
   g_assert_cmpint(f->ops->link(f->store, entry.node, 1, "b", &linked), ==, -ENOENT);
   fd_close(file.fd);
 }

@@ -39,6 +39,8 @@ setup_file() {
 	usr/local/share/doc/shmfs/examples/fstab
 	usr/local/share/doc/shmfs/examples/mnt-shm.conf
 	usr/local/share/fish/vendor_completions.d/shmfs.fish
+	usr/local/share/man/man8/mount.fuse.shmfs.8
+	usr/local/share/man/man8/mount.shmfs.8
 	usr/local/share/man/man8/shmfs.8
 	usr/local/share/zsh/site-functions/_shmfs
 	END

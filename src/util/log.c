@@ -4,8 +4,11 @@
 
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -31,6 +34,25 @@ static int log_priority(enum log_level level) {
   return priorities[level];
 }
 
+/* Is stderr what systemd gave us as the way to its journal (systemd.exec(5), JOURNAL_STREAM)? A unit's
+ * own redirection would leave the variable set, so the file itself is compared. */
+static bool stderr_is_journal(void) {
+  const char *stream = getenv("JOURNAL_STREAM");
+  struct stat file;
+  char own[sizeof("18446744073709551615:18446744073709551615")];
+  if (!stream || fstat(STDERR_FILENO, &file) < 0)
+    return false;
+  snprintf(own, sizeof(own), "%ju:%ju", (uintmax_t)file.st_dev, (uintmax_t)file.st_ino);
+  return strcmp(stream, own) == 0;
+}
+
+/* What a line begins with: for the journal its level as well, sd-daemon(3). Returns its length. */
+static size_t log_begin(enum log_level level, char *line, size_t size) {
+  int length = stderr_is_journal() ? snprintf(line, size, "<%d>" LOG_PREFIX, log_priority(level))
+                                   : snprintf(line, size, LOG_PREFIX);
+  return (size_t)length;
+}
+
 /* line: prefix, message, room for the newline. */
 static void log_to_stderr(char *line, size_t length) {
   line[length] = '\n';
@@ -42,8 +64,8 @@ static void G_GNUC_PRINTF(2, 0)
     log_write(enum log_level level, const char *format, va_list arguments) {
   if ((int)level > atomic_load(&log_level))
     return;
-  char line[LOG_LINE_MAX] = LOG_PREFIX;
-  const size_t prefix = strlen(LOG_PREFIX);
+  char line[LOG_LINE_MAX];
+  const size_t prefix = log_begin(level, line, sizeof(line));
   const size_t room = sizeof(line) - prefix - 1;
   int wanted = vsnprintf(line + prefix, room, format, arguments);
   if (wanted < 0)

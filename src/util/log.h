@@ -16,7 +16,8 @@ void log_set_level(enum log_level level);
  * that it is among the descriptors that exist before the first worker. */
 void log_to_syslog(void);
 
-/* printf-style; prefixed with "shmfs: " on stderr. */
+/* printf-style; prefixed with "shmfs: " on stderr, and before that with the level, "<4>" say, where stderr is
+ * systemd's journal. */
 void log_error(const char *format, ...) G_GNUC_PRINTF(1, 2);
 void log_warning(const char *format, ...) G_GNUC_PRINTF(1, 2);
 void log_info(const char *format, ...) G_GNUC_PRINTF(1, 2);

@@ -3,6 +3,8 @@
 
 #include <glib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static void test_lines_are_prefixed_and_ended(void) {
   if (g_test_subprocess()) {
@@ -53,6 +55,30 @@ static void test_syslog_leaves_stderr_alone(void) {
   g_test_trap_assert_stderr("");
 }
 
+static void name_stderr_as_journal(guint64 inode_off_by) {
+  struct stat file;
+  g_assert_cmpint(fstat(STDERR_FILENO, &file), ==, 0);
+  g_autofree char *stream =
+      g_strdup_printf("%" G_GUINT64_FORMAT ":%" G_GUINT64_FORMAT, (guint64)file.st_dev,
+                      (guint64)file.st_ino + inode_off_by);
+  g_setenv("JOURNAL_STREAM", stream, TRUE);
+}
+
+static void test_the_journal_is_told_the_level(void) {
+  if (g_test_subprocess()) {
+    name_stderr_as_journal(0);
+    log_error("object");
+    log_warning("object");
+    log_info("object");
+    name_stderr_as_journal(1); /* another file's: this one is no journal */
+    log_info("plain");
+    return;
+  }
+  g_test_trap_subprocess(NULL, 0, 0);
+  g_test_trap_assert_passed();
+  g_test_trap_assert_stderr("<3>shmfs: object\n<4>shmfs: object\n<6>shmfs: object\nshmfs: plain\n");
+}
+
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/log/lines-are-prefixed-and-ended", test_lines_are_prefixed_and_ended);
@@ -60,5 +86,6 @@ int main(int argc, char **argv) {
                   test_level_holds_back_the_less_important);
   g_test_add_func("/log/a-long-message-is-cut-to-one-line", test_a_long_message_is_cut_to_one_line);
   g_test_add_func("/log/syslog-leaves-stderr-alone", test_syslog_leaves_stderr_alone);
+  g_test_add_func("/log/the-journal-is-told-the-level", test_the_journal_is_told_the_level);
   return g_test_run();
 }

@@ -11,7 +11,8 @@ setup() {
 # verified ENGINE PATTERN OPTIONS...: runs fio on a file in the mount; what it wrote is what the raw
 # folder has.
 verified() {
-    timeout 100 fio --name=job --directory="$MNT" --ioengine="$1" --rw="$2" --verify=crc32c \
+    timeout 100 fio --aux-path="$TEST_DIR" --name=job --directory="$MNT" --ioengine="$1" \
+        --rw="$2" --verify=crc32c \
         --verify_fatal=1 --do_verify=1 --output="$TEST_DIR/fio" --allow_file_create=1 \
         --fallocate=none --thread "${@:3}" || {
         cat "$TEST_DIR/fio"

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <getopt.h>
-#include <math.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +15,9 @@
 #include <unistd.h>
 
 #include "daemon/about.h"
+#include "daemon/values.h"
 #include "daemon/view.h"
+#include "store/prefix.h"
 #include "util/log.h"
 
 #define DEFAULT_THREADS 10 /* as libfuse's own loop */
@@ -24,7 +25,6 @@
 #define DEFAULT_AWAKE_US 2000
 #define DEFAULT_DIRECTORY "/dev/shm"
 #define THREADS_MAX 128 /* well under STATE_RECORDS, so that every thread finds a record */
-#define SECONDS_MAX 1e9 /* the kernel counts jiffies in 64 bits; this is 30 years */
 
 enum effect {
   SET_FLAGS,   /* number: mount(2) flags to set */
@@ -36,6 +36,10 @@ enum effect {
   SET_SECONDS, /* offset: a double */
   SET_TEXT,    /* offset: a char * */
   SET_PATH,    /* offset: a char *, made absolute */
+  SET_SIZE,    /* offset: a uint64_t; number: what % is of: 0 nothing, else memory */
+  SET_OCTAL,   /* offset: a mode_t up to number; low: offset of a bool that says so, or 0 */
+  SET_ID,      /* offset: a uid_t or gid_t; low: offset of a bool that says so */
+  SET_PREFIX,  /* prefix */
   SET_MMAP,    /* fs.mmap */
   PASS,        /* to the kernel, as it is */
   PASS_NUMBER, /* to the kernel, when it is one from low to number */
@@ -124,6 +128,13 @@ static const struct word words[] = {
     {"shm_dir=", SET_PATH, FIELD(directory), .text = "the path of a directory on a tmpfs"},
     {"ipcns=", SET_TEXT, FIELD(ipc_namespace),
      .text = "a process id, or the path of a namespace file"},
+    {"prefix=", SET_PREFIX},
+    {"prealloc", SET_TRUE, FIELD(confined.prealloc)},
+    {"umask=", SET_OCTAL, FIELD(confined.umask), .number = 0777, .text = "octal, up to 777"},
+    {"mode=", SET_OCTAL, FIELD(confined.mode), .number = 07777, .low = FIELD(confined.has_mode),
+     .text = "octal, up to 7777"},
+    {"uid=", SET_ID, FIELD(confined.uid), .low = FIELD(confined.has_uid), .text = "a user id"},
+    {"gid=", SET_ID, FIELD(confined.gid), .low = FIELD(confined.has_gid), .text = "a group id"},
     {"fsname=", SET_TEXT, FIELD(shown), .text = "a name"},
     {"debug", SET_TRUE, FIELD(debug)},
 };
@@ -153,40 +164,6 @@ static int bad_value(const struct word *word, const char *value) {
   return OPTIONS_USAGE;
 }
 
-static bool parse_number(const char *text, unsigned long low, unsigned long high,
-                         unsigned long *ret) {
-  char *end;
-  if (!g_ascii_isdigit(*text))
-    return false;
-  errno = 0;
-  unsigned long number = strtoul(text, &end, 10);
-  if (errno || *end || number < low || number > high)
-    return false;
-  *ret = number;
-  return true;
-}
-
-static bool parse_seconds(const char *text, double *ret) {
-  char *end;
-  if (!g_ascii_isdigit(*text) && *text != '.')
-    return false;
-  double seconds = g_ascii_strtod(text, &end);
-  if (end == text || *end || !isfinite(seconds) || seconds > SECONDS_MAX)
-    return false;
-  *ret = seconds;
-  return true;
-}
-
-static bool parse_mmap(const char *text, enum fs_mmap *ret) {
-  if (strcmp(text, "coherent") == 0)
-    *ret = FS_MMAP_COHERENT;
-  else if (strcmp(text, "cached") == 0)
-    *ret = FS_MMAP_CACHED;
-  else
-    return false;
-  return true;
-}
-
 static void set_text(char **text, char *value) {
   g_free(*text);
   *text = value;
@@ -196,18 +173,42 @@ static void pass_on(struct options *options, const char *option) {
   set_text(&options->fuse_options, g_strconcat(options->fuse_options, option, ",", NULL));
 }
 
+/* mode_t, uid_t and gid_t are all unsigned int. */
+static bool apply_number(struct options *options, const struct word *word, const char *value) {
+  unsigned *field = (unsigned *)((char *)options + word->offset);
+  unsigned long number = 0;
+  if (word->effect == SET_ID ? !value_number(value, 0, UINT_MAX - 1, &number)
+                             : !value_octal(value, (unsigned)word->number, field))
+    return false;
+  if (word->effect == SET_ID)
+    *field = (unsigned)number;
+  if (word->low)
+    *((bool *)((char *)options + word->low)) = true;
+  return true;
+}
+
+static int apply_prefix(struct options *options, const char *value) {
+  const char *reason = prefix_refused(value);
+  if (reason) {
+    log_error("-o prefix=%s: %s", value, reason);
+    return OPTIONS_USAGE;
+  }
+  set_text(&options->prefix, g_strdup(value));
+  return 0;
+}
+
 static bool apply_value(struct options *options, const struct word *word, const char *option,
                         const char *value) {
   void *field = (char *)options + word->offset;
   unsigned long number = 0;
   switch (word->effect) {
   case SET_NUMBER:
-    if (!parse_number(value, word->low, word->number, &number))
+    if (!value_number(value, word->low, word->number, &number))
       return false;
     *(unsigned *)field = (unsigned)number;
     return true;
   case SET_SECONDS:
-    return parse_seconds(value, field);
+    return value_seconds(value, field);
   case SET_TEXT:
   case SET_PATH:
     if (!*value)
@@ -215,10 +216,15 @@ static bool apply_value(struct options *options, const struct word *word, const 
     set_text(field,
              word->effect == SET_PATH ? g_canonicalize_filename(value, NULL) : g_strdup(value));
     return true;
+  case SET_SIZE:
+    return value_size(value, word->number ? value_memory() : 0, field);
+  case SET_OCTAL:
+  case SET_ID:
+    return apply_number(options, word, value);
   case SET_MMAP:
-    return parse_mmap(value, &options->fs.mmap);
+    return value_mmap(value, &options->fs.mmap);
   case PASS_NUMBER:
-    if (!parse_number(value, word->low, word->number, &number))
+    if (!value_number(value, word->low, word->number, &number))
       return false;
     pass_on(options, option);
     return true;
@@ -251,6 +257,8 @@ static int apply_word(struct options *options, const char *option) {
   case SET_FALSE:
     *field = word->effect == SET_TRUE;
     return 0;
+  case SET_PREFIX:
+    return apply_prefix(options, equals ? equals + 1 : "");
   case REFUSE:
     log_error("-o %s is not supported: %s", option, word->text);
     return OPTIONS_USAGE;
@@ -281,21 +289,12 @@ static int apply_words(struct options *options, const char *list) {
   }
 }
 
-/* "4,5,-1": --check-state's and --resume-state's numbers. */
-static int parse_numbers(struct options *options, const char *text) {
-  g_auto(GStrv) parts = g_strsplit(text, ",", -1);
-  guint count = g_strv_length(parts);
-  for (guint i = 0; i < count; i++) {
-    gint64 number;
-    if (i == OPTIONS_NUMBERS ||
-        !g_ascii_string_to_signed(parts[i], 10, INT_MIN, INT_MAX, &number, NULL)) {
-      log_error("%s: not a list of at most %d numbers", text, OPTIONS_NUMBERS);
-      return OPTIONS_USAGE;
-    }
-    options->numbers[i] = (int)number;
-  }
-  options->numbers_count = (int)count;
-  return 0;
+/* --check-state's and --resume-state's numbers. */
+static int apply_numbers(struct options *options, const char *text) {
+  if (value_list(text, OPTIONS_NUMBERS, options->numbers, &options->numbers_count))
+    return 0;
+  log_error("%s: not a list of at most %d numbers", text, OPTIONS_NUMBERS);
+  return OPTIONS_USAGE;
 }
 
 static int apply_source(struct options *options, const char *source) {
@@ -306,14 +305,6 @@ static int apply_source(struct options *options, const char *source) {
   }
   set_text(&options->source, g_strdup(view->name));
   return 0;
-}
-
-static int check_namespace(const struct options *options) {
-  if (!options->ipc_namespace || view_find(options->source)->ipc_namespace)
-    return 0;
-  log_error("-o ipcns=%s: the source %s does not depend on an IPC namespace",
-            options->ipc_namespace, options->source);
-  return OPTIONS_USAGE;
 }
 
 /* Absolute and without symbolic links, as the list of mounts has it. What cannot be resolved (it
@@ -335,8 +326,9 @@ static int apply_operands(struct options *options, int count, char **operands) {
   if (options->action == ACTION_RELOAD)
     return 0;
   int status = count == 2 ? apply_source(options, operands[0]) : 0;
-  if (status == 0)
-    status = check_namespace(options);
+  options->confined.prefix = options->prefix;
+  if (status == 0 && view_check(options) < 0)
+    status = OPTIONS_USAGE;
   if (status == 0)
     apply_mount_point(options, operands[count - 1]);
   return status;
@@ -370,10 +362,10 @@ static int apply_letter(struct options *options, int letter, GString *list) {
     return 0;
   case LETTER_CHECK_STATE:
     options->action = ACTION_CHECK_STATE;
-    return parse_numbers(options, optarg);
+    return apply_numbers(options, optarg);
   case LETTER_RESUME_STATE:
     options->action = ACTION_RESUME;
-    return parse_numbers(options, optarg);
+    return apply_numbers(options, optarg);
   default:
     return 0; /* -n, -s, -v, -t TYPE: what mount(8) gives to each of its helpers */
   }
@@ -475,6 +467,7 @@ void options_free(struct options *options) {
   g_free(options->directory);
   g_free(options->ipc_namespace);
   g_free(options->fuse_options);
+  g_free(options->prefix);
   g_strfreev(options->arguments);
   g_free(options);
 }

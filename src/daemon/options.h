@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "fs/fs.h"
+#include "store/confined.h"
 
 #define OPTIONS_NUMBERS 8 /* as many as --check-state and --resume-state take at most */
 #define OPTIONS_USAGE 2   /* exit status for a command line that is not understood */
@@ -40,6 +41,8 @@ struct options {
   char *
       fuse_options; /* further options for the kernel, e.g. "max_read=…,"; "" or ends with a comma */
 
+  char *prefix; /* NULL: none; what confined.prefix refers to */
+  struct confined_options confined;
   struct fs_options fs;
   char **arguments; /* as given, for the re-exec of an upgrade; NULL-terminated */
   int numbers[8];   /* --check-state's and --resume-state's numbers */

@@ -5,13 +5,26 @@
 #include <glib.h>
 #include <string.h>
 
+#include "store/confined.h"
 #include "store/posix.h"
 #include "store/sysv.h"
 #include "store/tree.h"
 #include "util/log.h"
 
 static int make_posix(const struct shared *shared, struct store **ret_store) {
-  return posix_store_new(shared->directory, ret_store);
+  const struct confined_options *confined = &shared->options->confined;
+  struct store *objects;
+  int r = posix_store_new(shared->directory, &objects);
+  if (r < 0)
+    return r;
+  if (!confined_options_any(confined)) {
+    *ret_store = objects;
+    return 0;
+  }
+  r = confined_store_new(objects, confined, ret_store);
+  if (r < 0)
+    objects->ops->free(objects);
+  return r;
 }
 
 static int make_sysv(const struct shared *shared, struct store **ret_store) {
@@ -25,7 +38,7 @@ static int make_all(const struct shared *shared, struct store **ret_store) {
 }
 
 static const struct view views[] = {
-    {"posix", .watched = true, .make_store = make_posix},
+    {"posix", .watched = true, .confined = true, .make_store = make_posix},
     {"sysv", .ipc_namespace = true, .make_store = make_sysv},
     {"all", .ipc_namespace = true, .make_store = make_all},
 };
@@ -45,6 +58,28 @@ const struct view *view_find(const char *source) {
     if (strcmp(source, views[i].name) == 0)
       return &views[i];
   return NULL;
+}
+
+static int check_confined(const struct options *options) {
+  if (!confined_options_any(&options->confined) || view_find(options->source)->confined)
+    return 0;
+  log_error("the source %s is always shown as a whole: prefix=, prealloc, umask=, mode=, uid= and "
+            "gid= are for posix",
+            options->source);
+  return -EINVAL;
+}
+
+static int check_namespace(const struct options *options) {
+  if (!options->ipc_namespace || view_find(options->source)->ipc_namespace)
+    return 0;
+  log_error("-o ipcns=%s: the source %s does not depend on an IPC namespace",
+            options->ipc_namespace, options->source);
+  return -EINVAL;
+}
+
+int view_check(const struct options *options) {
+  int r = check_namespace(options);
+  return r < 0 ? r : check_confined(options);
 }
 
 int view_enter(const struct options *options) {

@@ -9,6 +9,7 @@
 struct view {
   const char *name;
   bool watched;       /* what it shows is the shared memory directory, whose changes can be told */
+  bool confined;      /* can show a part of itself, with limits: -o prefix=, size=, … */
   bool ipc_namespace; /* shows what an IPC namespace has, so -o ipcns= has a meaning */
   /* 0 or -errno; the caller frees the store. */
   int (*make_store)(const struct shared *shared, struct store **ret_store);
@@ -20,6 +21,9 @@ const struct view *view_find(const char *source);
 
 /* The names, for an error message: "posix, sysv"; static. */
 const char *view_names(void);
+
+/* Do the options suit the view? 0, or -EINVAL after one clear line. */
+int view_check(const struct options *options);
 
 /* Enters the IPC namespace of -o ipcns=, where there is one, with the whole process: those that come
  * after it, and the next program of an upgrade, are in it by themselves. Before there are threads.

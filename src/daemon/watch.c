@@ -20,6 +20,7 @@
 #include <sys/inotify.h>
 
 #include "fs/invalidate.h"
+#include "store/prefix.h"
 #include "util/fd.h"
 
 /* A few hundred events; what does not fit is in the next batch. */
@@ -143,16 +144,24 @@ static void parse_inotify(const char *batch, ssize_t size, struct changes *chang
 
 /* --- telling ------------------------------------------------------------------------------- */
 
+static void tell_name(const struct watch_target *target, const char *name) {
+  char inside[PREFIX_NAME_SIZE];
+  if (!target->prefix)
+    invalidate_name(target->device, target->node, name);
+  else if (prefix_inside(target->prefix, name, inside))
+    invalidate_name(target->device, target->node, inside);
+}
+
 static void tell(const struct watch_target *target, const struct changes *changes) {
   if (changes->lost) {
-    invalidate_everything(target->device, target->node, target->directory);
+    invalidate_everything(target->device, target->node, target->directory, target->prefix);
     return;
   }
   GHashTableIter iter;
   gpointer name;
   g_hash_table_iter_init(&iter, changes->names);
   while (g_hash_table_iter_next(&iter, &name, NULL))
-    invalidate_name(target->device, target->node, name);
+    tell_name(target, name);
   if (changes->directory)
     invalidate_attributes(target->device, target->node);
 }

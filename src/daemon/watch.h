@@ -24,6 +24,7 @@ struct watch_target {
   int device;            /* /dev/fuse of the mount */
   int directory;         /* the directory that is watched … */
   uint64_t node;         /* … and its node in the mount */
+  const char *prefix;    /* NULL, or that of the names which the mount shows (store/prefix.h) */
   const int32_t *worker; /* whose events are the mount's own: a process id that may change */
 };
 

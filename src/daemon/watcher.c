@@ -17,6 +17,7 @@ struct watch_target watcher_target(const struct shared *shared) {
       .device = shared->device,
       .directory = shared->directory,
       .node = STORE_ROOT,
+      .prefix = shared->options->confined.prefix,
       .worker = &shared->state->page->worker,
   };
 }
@@ -28,7 +29,7 @@ static _Noreturn void run(const struct shared *shared, bool missed, pid_t parent
     _exit(EXIT_FAILURE); /* it died before the line above */
   struct watch_target target = watcher_target(shared);
   if (missed)
-    invalidate_everything(target.device, target.node, target.directory);
+    invalidate_everything(target.device, target.node, target.directory, target.prefix);
   watch_run(&target, -1);
   _exit(EXIT_SUCCESS);
 }

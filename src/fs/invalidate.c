@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "fs/wire.h"
+#include "store/prefix.h"
 
 /* Writes a notification: a reply header whose unique id is 0 and whose error is the code. */
 static int notify(int device, int code, struct iovec *parts, int count) {
@@ -38,9 +39,16 @@ int invalidate_attributes(int device, uint64_t node) {
   return notify(device, WIRE_NOTIFY_INVAL_INODE, parts, 2);
 }
 
+static int invalidate_outside(int device, uint64_t parent, const char *prefix, const char *name) {
+  char inside[PREFIX_NAME_SIZE];
+  if (!prefix)
+    return invalidate_name(device, parent, name);
+  return prefix_inside(prefix, name, inside) ? invalidate_name(device, parent, inside) : 0;
+}
+
 /* Reads the given descriptor itself, whose position nobody else uses: one of our own might be closed
  * by the supervisor, which shares the descriptor table and closes what a dead worker left. */
-static int invalidate_names(int device, uint64_t node, int directory) {
+static int invalidate_names(int device, uint64_t node, int directory, const char *prefix) {
   char buffer[4096] __attribute__((aligned(8)));
   ssize_t size;
   if (lseek(directory, 0, SEEK_SET) < 0)
@@ -48,17 +56,17 @@ static int invalidate_names(int device, uint64_t node, int directory) {
   while ((size = getdents64(directory, buffer, sizeof buffer)) > 0)
     for (ssize_t at = 0; at < size;) {
       const struct dirent64 *entry = (const void *)(buffer + at);
-      invalidate_name(device, node, entry->d_name);
+      invalidate_outside(device, node, prefix, entry->d_name);
       at += entry->d_reclen;
     }
   return size < 0 ? -errno : 0;
 }
 
-int invalidate_everything(int device, uint64_t node, int directory) {
+int invalidate_everything(int device, uint64_t node, int directory, const char *prefix) {
   struct iovec alone = {0};
   int code = notify(device, WIRE_NOTIFY_INC_EPOCH, &alone, 1);
   if (code < 0)
-    code = invalidate_names(device, node, directory);
+    code = invalidate_names(device, node, directory, prefix);
   int attributes = invalidate_attributes(device, node);
   return code < 0 ? code : attributes;
 }

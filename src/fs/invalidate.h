@@ -17,5 +17,6 @@ int invalidate_name(int device, uint64_t parent, const char *name);
 int invalidate_attributes(int device, uint64_t node);
 
 /* Any name may have changed: all at once from Linux 6.16 on, before that each name that is in the
- * directory now (a descriptor of it; the others are found stale by -ESTALE). */
-int invalidate_everything(int device, uint64_t node, int directory);
+ * directory now (a descriptor of it; the others are found stale by -ESTALE). prefix: NULL, or that of
+ * the names which the mount shows (store/prefix.h). */
+int invalidate_everything(int device, uint64_t node, int directory, const char *prefix);

@@ -108,6 +108,22 @@ static void test_values(void) {
   options_free(options);
 }
 
+static void test_what_a_confined_view_is(void) {
+  struct options *options =
+      accepted("shmfs /tmp -o prefix=a-,prefix=c1-,prealloc,umask=027,mode=1777,uid=5,gid=6");
+  const struct confined_options *confined = &options->confined;
+  g_assert_cmpstr(confined->prefix, ==, "c1-");
+  g_assert_true(confined->prealloc && confined->has_mode && confined->has_uid && confined->has_gid);
+  g_assert_cmpuint(confined->umask, ==, 027);
+  g_assert_cmpuint(confined->mode, ==, 01777);
+  g_assert_cmpuint(confined->uid, ==, 5);
+  g_assert_cmpuint(confined->gid, ==, 6);
+  options_free(options);
+  options = accepted("shmfs /tmp");
+  g_assert_false(confined_options_any(&options->confined));
+  options_free(options);
+}
+
 static void test_debugging_stays_in_the_foreground(void) {
   struct options *options = accepted("shmfs -d /tmp");
   g_assert_true(options->debug && options->foreground && options->fs.debug);
@@ -197,6 +213,17 @@ static void test_mistakes_are_named(void) {
       {"shmfs /tmp -o mmap=maybe", "coherent or cached"},
       {"shmfs /tmp -o shm_dir=", "shm_dir="},
       {"shmfs /tmp -o allow_root", "allow_root is not supported"},
+      {"shmfs /tmp -o prefix=", "prefix=: "},
+      {"shmfs /tmp -o prefix", "prefix needs a value"},
+      {"shmfs /tmp -o prefix=a/b", "prefix=a/b: "},
+      {"shmfs /tmp -o prefix=sem.a", "semaphores"},
+      {"shmfs sysv /tmp -o prefix=a", "sysv is always shown as a whole"},
+      {"shmfs all /tmp -o prealloc", "all is always shown as a whole"},
+      {"shmfs /tmp -o umask=888", "octal"},
+      {"shmfs /tmp -o umask=1000", "octal"},
+      {"shmfs /tmp -o mode=10000", "octal"},
+      {"shmfs /tmp -o uid=root", "a user id"},
+      {"shmfs /tmp -o gid=4294967295", "a group id"},
       {"shmfs --check-state 1,b", "1,b"},
       {"shmfs --check-state 1,2,3,4,5,6,7,8,9", "at most"},
   };
@@ -212,6 +239,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/options/lists-add-up", test_option_lists_add_up);
   g_test_add_func("/options/the-last-word-wins", test_the_last_word_wins);
   g_test_add_func("/options/values", test_values);
+  g_test_add_func("/options/confined-view", test_what_a_confined_view_is);
   g_test_add_func("/options/debugging-stays-in-the-foreground",
                   test_debugging_stays_in_the_foreground);
   g_test_add_func("/options/allow-other-checks-permissions", test_allow_other_checks_permissions);

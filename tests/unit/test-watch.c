@@ -43,12 +43,13 @@ int invalidate_attributes(int device, uint64_t node) {
   return 0;
 }
 
-int invalidate_everything(int device, uint64_t node, int directory) {
-  (void)device, (void)node, (void)directory;
+int invalidate_everything(int device, uint64_t node, int directory, const char *prefix) {
+  (void)device, (void)node, (void)directory, (void)prefix;
   g_assert_not_reached();
 }
 
 struct fixture {
+  const char *prefix;
   char *path;
   int directory;
   enum watch_kind kind;
@@ -80,8 +81,14 @@ static void set_up(struct fixture *f, gconstpointer kind) {
                                 .device = -1,
                                 .directory = f->directory,
                                 .node = STORE_ROOT,
+                                .prefix = f->prefix,
                                 .worker = &f->worker};
   g_assert_cmpint(watch_start(&target, &f->watch), ==, 0);
+}
+
+static void set_up_prefix(struct fixture *f, gconstpointer kind) {
+  f->prefix = "the";
+  set_up(f, kind);
 }
 
 static void tear_down(struct fixture *f, gconstpointer kind) {
@@ -203,6 +210,14 @@ static void test_own_changes_are_not_told(struct fixture *f, gconstpointer kind)
   g_assert_cmpuint(told.name_calls, ==, 0);
 }
 
+static void test_names_are_told_as_they_are_inside(struct fixture *f, gconstpointer kind) {
+  (void)kind;
+  natively(f, rename_there);
+  g_assert_true(is_told_within("re", PATIENCE_MS));
+  g_assert_false(is_told_within("moved", SILENCE_MS));
+  g_assert_cmpuint(told.name_calls, ==, 1);
+}
+
 struct promise {
   const char *name;
   void (*test)(struct fixture *f, gconstpointer kind);
@@ -229,5 +244,8 @@ int main(int argc, char **argv) {
     add("inotify", WATCH_INOTIFY, &promises[i]);
   }
   add("fanotify", WATCH_FANOTIFY, &own);
+  g_test_add("/watch/names-are-told-as-they-are-inside", struct fixture,
+             GINT_TO_POINTER(WATCH_INOTIFY), set_up_prefix, test_names_are_told_as_they_are_inside,
+             tear_down);
   return g_test_run();
 }

@@ -61,10 +61,13 @@ const struct view *view_find(const char *source) {
 }
 
 static int check_confined(const struct options *options) {
-  if (!confined_options_any(&options->confined) || view_find(options->source)->confined)
+  const struct limits_options *limits = &options->fs.limits;
+  bool limited = limits->size > 0 || limits->objects > 0 || limits->object_size > 0;
+  if (view_find(options->source)->confined ||
+      (!limited && !confined_options_any(&options->confined)))
     return 0;
-  log_error("the source %s is always shown as a whole: prefix=, prealloc, umask=, mode=, uid= and "
-            "gid= are for posix",
+  log_error("the source %s is always shown as a whole: prefix=, size=, nr_objects=, max_object=, "
+            "prealloc, umask=, mode=, uid= and gid= are for posix",
             options->source);
   return -EINVAL;
 }

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 
 #include "fs/internal.h"
+#include "fs/limits.h"
 #include "util/fd.h"
 
 /* Seconds, while the directory is watched and nobody has it open (directory.c). */
@@ -112,8 +113,13 @@ static struct store_change change_of(int mask, const struct stat *to) {
 static int change(struct fs *fs, uint64_t node, const struct store_change *change,
                   struct stat *ret) {
   struct opened opened = {.fd = -1};
+  auto_growth struct growth growth = {0};
+  int code =
+      change->mask & STORE_CHANGE_SIZE ? limits_resize(fs, node, -1, change->size, &growth) : 0;
+  if (code < 0)
+    return code;
   bool found = opens_find(fs->opens, node, &opened);
-  int code = fs->store->ops->change(fs->store, node, opened.fd, change, ret);
+  code = fs->store->ops->change(fs->store, node, opened.fd, change, ret);
   if (found)
     opens_let_go(fs->opens, &opened);
   return code;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "fs/internal.h"
+#include "fs/limits.h"
 #include "util/fd.h"
 
 /* Bytes that one COPY_FILE_RANGE may take, so that no request keeps a thread for seconds; callers
@@ -117,7 +118,10 @@ static int bound(const struct lent *lent, size_t *size, off_t offset) {
 }
 
 static ssize_t write_at(const struct lent *lent, const char *data, size_t size, off_t offset) {
+  auto_growth struct growth growth = {0};
   int code = bound(lent, &size, offset);
+  if (code == 0)
+    code = limits_write(lent->fs, lent->node, lent->fd, offset, &size, &growth);
   if (code < 0)
     return code;
   if (lent->fd < 0)
@@ -141,22 +145,41 @@ static bool is_there(const struct lent *lent, const char *data, size_t size, off
 
 /* The end is where the file ends now, whatever the kernel believes: the native side may have
  * written. Not to be done twice: what the first run wrote begins where the file ended before. */
+/* How much of what is to be appended the first run may have written: all, unless a limit cut it. */
+static size_t written_before(const struct lent *lent, size_t size, off_t end, uint64_t before) {
+  if (!limits_data(lent->fs) || (uint64_t)end <= before)
+    return size;
+  return MIN(size, (size_t)((uint64_t)end - before));
+}
+
+static ssize_t append_end(const struct lent *lent, const char *data, size_t size) {
+  struct iovec part = {.iov_base = (void *)data};
+  auto_growth struct growth growth = {0};
+  int code = limits_append(lent->fs, lent->node, lent->fd, &size, &growth);
+  if (code < 0)
+    return code;
+  part.iov_len = size;
+  ssize_t length = pwritev2(lent->fd, &part, 1, 0, RWF_APPEND);
+  return length < 0 ? -errno : length;
+}
+
 static ssize_t append(const struct lent *lent, const char *data, size_t size) {
   off_t end = 0;
   uint64_t before;
   int code = size_of(lent, &end);
   if (code < 0)
     return code;
-  if (journal_again(&before) && is_there(lent, data, size, (off_t)before))
-    return (ssize_t)size;
+  if (journal_again(&before)) {
+    size_t there = written_before(lent, size, end, before);
+    if (is_there(lent, data, there, (off_t)before))
+      return (ssize_t)there;
+  }
   code = journal_start(lent->fs->state, (uint64_t)end);
   if (code < 0)
     return code;
   if (lent->opened.fixed || lent->fd < 0)
     return write_at(lent, data, size, end);
-  struct iovec part = {.iov_base = (void *)data, .iov_len = size};
-  ssize_t length = pwritev2(lent->fd, &part, 1, 0, RWF_APPEND);
-  return length < 0 ? -errno : length;
+  return append_end(lent, data, size);
 }
 
 void fs_write(fuse_req_t request, fuse_ino_t node, const char *data, size_t size, off_t offset,
@@ -182,6 +205,17 @@ static int allocate_indirect(const struct lent *lent, int mode, off_t end) {
   return lent->fs->store->ops->change(lent->fs->store, lent->node, -1, &wish, &now);
 }
 
+/* Memory past the end would be memory that no size tells of. */
+static int limit_allocation(const struct lent *lent, int mode, off_t end, struct growth *growth) {
+  off_t now = 0;
+  if (!limits_data(lent->fs) || (mode & FALLOC_FL_PUNCH_HOLE))
+    return 0;
+  int code = limits_resize(lent->fs, lent->node, lent->fd, end, growth);
+  if (code == 0 && (mode & FALLOC_FL_KEEP_SIZE))
+    code = size_of(lent, &now);
+  return code == 0 && (mode & FALLOC_FL_KEEP_SIZE) && end > now ? -EOPNOTSUPP : code;
+}
+
 static int allocate(const struct lent *lent, int mode, off_t offset, off_t length) {
   off_t end = 0;
   if (lent->opened.fixed && !(mode & FALLOC_FL_PUNCH_HOLE)) {
@@ -191,6 +225,10 @@ static int allocate(const struct lent *lent, int mode, off_t offset, off_t lengt
     if (length > end - offset)
       return -ENOSPC;
   }
+  auto_growth struct growth growth = {0};
+  int code = limit_allocation(lent, mode, offset + length, &growth);
+  if (code < 0)
+    return code;
   if (lent->fd < 0)
     return allocate_indirect(lent, mode, offset + length);
   return fallocate(lent->fd, mode, offset, length) < 0 ? -errno : 0;
@@ -228,8 +266,16 @@ static ssize_t copy(const struct lent *from, off_t from_offset, const struct len
                     off_t to_offset, size_t size) {
   if (from->fd < 0 || to->fd < 0)
     return -EXDEV; /* the caller copies by reading and writing */
+  off_t end = 0;
   size = MIN(size, COPY_MAX);
   int code = bound(to, &size, to_offset);
+  if (code == 0)
+    code = size_of(from, &end);
+  if (code < 0)
+    return code;
+  auto_growth struct growth growth = {0};
+  size = MIN(size, (size_t)MAX(end - from_offset, 0)); /* only what there is has to fit */
+  code = limits_write(to->fs, to->node, to->fd, to_offset, &size, &growth);
   if (code < 0)
     return code;
   ssize_t copied = copy_file_range(from->fd, &from_offset, to->fd, &to_offset, size, 0);

@@ -9,11 +9,13 @@
 #include <string.h>
 
 #include "fs/internal.h"
+#include "fs/limits.h"
 #include "util/fd.h"
 #include "util/log.h"
 
 /* How an open file reads and writes. Direct I/O sends each request to the daemon: what is served
- * from a descriptor must not be cached, and of a fixed size every write is checked. */
+ * from a descriptor must not be cached, and of a fixed size, or in a view with limits, every write is
+ * checked. */
 static void answer_with(const struct fs *fs, const struct opened *opened,
                         struct fuse_file_info *file) {
   bool writes = (file->flags & O_ACCMODE) != O_RDONLY;
@@ -21,7 +23,7 @@ static void answer_with(const struct fs *fs, const struct opened *opened,
   file->noflush = !opened->indirect;
   if (opened->backing_id > 0) {
     file->backing_id = opened->backing_id;
-    file->direct_io = opened->fixed && writes;
+    file->direct_io = (opened->fixed || limits_data(fs)) && writes;
   } else {
     file->direct_io = opened->fixed || opened->indirect || fs->options.mmap == FS_MMAP_COHERENT;
   }
@@ -214,6 +216,10 @@ static int create_once(struct fs *fs, uint64_t parent, const char *name,
     return code;
   if (once_made(&once))
     return open_made(store, parent, name, ret, ret_file);
+  auto_growth struct growth growth = {0};
+  code = limits_make(fs, &growth);
+  if (code < 0)
+    return code;
   int access = fs->features.passthrough ? O_RDONLY : O_RDWR;
   return store->ops->create(store, parent, name, new, access | (flags & (O_EXCL | O_TRUNC)), ret,
                             ret_file);
@@ -244,7 +250,10 @@ void fs_tmpfile(fuse_req_t request, fuse_ino_t parent, mode_t mode, struct fuse_
   };
   struct store_entry entry = {0};
   struct store_file made = {.fd = -1};
+  auto_growth struct growth growth = {0}; /* to the end: without a name it counts once it is open */
   int code = journal_start(fs->state, 0);
+  if (code == 0)
+    code = limits_make(fs, &growth);
   if (code == 0)
     code = fs->store->ops->create_unnamed(fs->store, parent, &new, file->flags & O_EXCL, &entry,
                                           &made);

@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 
 #include "fs/internal.h"
+#include "fs/limits.h"
 #include "fs/wire.h"
 #include "util/fd.h"
 
@@ -78,6 +79,19 @@ const struct fuse_lowlevel_ops *fs_operations(void) {
   return &operations;
 }
 
+/* Who grows something waits for those alone that were there before: else many who write without
+ * growing would keep him out. */
+static int make_limits_lock(pthread_rwlock_t *lock) {
+  pthread_rwlockattr_t attributes;
+  int r = pthread_rwlockattr_init(&attributes);
+  if (r)
+    return -r;
+  pthread_rwlockattr_setkind_np(&attributes, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+  r = pthread_rwlock_init(lock, &attributes);
+  pthread_rwlockattr_destroy(&attributes);
+  return -r;
+}
+
 int fs_new(struct store *store, const struct fs_options *options, struct state *state, int device,
            struct fs **ret_fs) {
   struct fs *fs = g_new0(struct fs, 1);
@@ -87,7 +101,11 @@ int fs_new(struct store *store, const struct fs_options *options, struct state *
   fs->device = device;
   fs->removed = removed_new();
   fs->retry = retry_new(store);
-  int code = fs->retry ? opens_new(state, device, &fs->opens) : -ENOMEM;
+  int code = make_limits_lock(&fs->limits_lock);
+  if (code == 0)
+    code = fs->retry ? opens_new(state, device, &fs->opens) : -ENOMEM;
+  if (code == 0 && (options->limits.size > 0 || options->limits.objects > 0))
+    opens_keep_orphans(fs->opens);
   if (code == 0)
     code = fs_session_new(fs);
   if (code < 0) {
@@ -106,6 +124,7 @@ void fs_free(struct fs *fs) {
   retry_free(fs->retry);
   opens_free(fs->opens);
   removed_free(fs->removed);
+  pthread_rwlock_destroy(&fs->limits_lock);
   g_free(fs);
 }
 
@@ -182,6 +201,8 @@ void fs_statfs(fuse_req_t request, fuse_ino_t node) {
   (void)node;
   struct statvfs answer;
   int code = store_of(request)->ops->get_statvfs(store_of(request), &answer);
+  if (code == 0)
+    code = limits_statvfs(fs_of(request), &answer);
   if (code < 0)
     fs_reply(request, code);
   else

@@ -16,6 +16,13 @@ enum fs_mmap {
   FS_MMAP_CACHED,   /* … is made of the kernel's page cache: a different memory; opt-in */
 };
 
+/* What the view may hold; 0: no limit. */
+struct limits_options {
+  uint64_t size;        /* bytes: the sum of the objects' sizes */
+  uint64_t objects;     /* names */
+  uint64_t object_size; /* bytes of one object */
+};
+
 struct fs_options {
   double entry_timeout; /* seconds; names of files at the top; < 0: the default, an hour */
   double attr_timeout;  /* seconds; attributes of files; default 0 */
@@ -24,6 +31,7 @@ struct fs_options {
   bool default_permissions;
   bool watched; /* the directory is watched, so its own attributes may be cached */
   enum fs_mmap mmap;
+  struct limits_options limits;
   bool debug; /* libfuse prints each request */
 };
 

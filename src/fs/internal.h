@@ -3,6 +3,7 @@
 
 #include <fuse_lowlevel.h>
 #include <glib.h>
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "fs/fs.h"
@@ -25,6 +26,8 @@ struct fs {
   int device; /* not owned */
 
   struct removed *removed;
+  pthread_rwlock_t limits_lock; /* limits.h */
+  uint32_t sweep_at;            /* orphans; under limits_lock, alone */
 
   atomic_int listers; /* directory streams of the root that are open; directory.c */
   /* The root's modification time (ns) for which the kernel may have a listing; directory.c. */

@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "fs/internal.h"
+#include "fs/limits.h"
 
 #define ENTRY_TIMEOUT 3600.0 /* seconds, of names at the top while the directory is watched */
 #define LOOKUPS_MAX 100      /* of one name that is replaced natively all the time */
@@ -86,7 +87,10 @@ static void make(fuse_req_t request, uint64_t parent, const char *name,
   struct store *store = fs->store;
   struct store_entry entry = {0};
   struct once once;
+  auto_growth struct growth growth = {0};
   int code = once_begin(fs->state, store, parent, name, &once);
+  if (code == 0 && !once_made(&once))
+    code = limits_make(fs, &growth);
   if (code == 0) {
     code = store->ops->make(store, parent, name, new, &entry);
     if (code == -EEXIST && once_made(&once))
@@ -121,11 +125,14 @@ static int link_once(struct fs *fs, uint64_t node, uint64_t parent, const char *
                      struct store_entry *ret) {
   struct stat attributes;
   struct once once;
+  auto_growth struct growth growth = {0};
   int code = once_begin(fs->state, fs->store, parent, name, &once);
   if (code == 0 && once_made(&once) && once.now == node)
     return fs->store->ops->lookup(fs->store, parent, name, ret);
   if (code == 0)
     code = fs_live_attributes(fs, node, &attributes);
+  if (code == 0)
+    code = limits_make(fs, &growth);
   if (code == 0)
     code = fs->store->ops->link(fs->store, node, parent, name, ret);
   return code;
@@ -140,8 +147,10 @@ void fs_link(fuse_req_t request, fuse_ino_t node, fuse_ino_t parent, const char 
 
 /* By whatever run the name was removed: what it led to may have lost its last name. */
 static void forget(struct fs *fs, uint64_t node) {
-  if (node != 0)
-    opens_forget(fs->opens, node);
+  if (node == 0)
+    return;
+  opens_forget(fs->opens, node);
+  limits_removed(fs, node);
 }
 
 typedef int remove_fn(struct store *store, uint64_t parent, const char *name);
@@ -151,6 +160,8 @@ static void remove_once(fuse_req_t request, uint64_t parent, const char *name, r
                         const struct store_entry *directory) {
   struct fs *fs = fs_of(request);
   struct once once;
+  auto_growth struct growth growth = {0};
+  limits_move(fs, &growth);
   int code = once_begin(fs->state, fs->store, parent, name, &once);
   if (code == 0 && !once_removed(&once))
     code = remove(fs->store, parent, name);
@@ -188,6 +199,8 @@ void fs_rename(fuse_req_t request, fuse_ino_t parent, const char *name, fuse_ino
   struct once once;
   int code = once_begin(fs->state, store, parent, name, &once);
   if (code == 0 && !once_removed(&once)) {
+    auto_growth struct growth growth = {0};
+    limits_move(fs, &growth);
     uint64_t replaced = replaced_by_rename(store, new_parent, new_name, flags);
     code = store->ops->rename(store, parent, name, new_parent, new_name, flags);
     if (code == 0 && replaced != once.now)

@@ -38,7 +38,9 @@ struct opens {
   struct local *local;  /* by slot; touched as slots are used */
   uint32_t *free_slots; /* a stack, so that low slots are used again */
   uint32_t free_count;
-  uint32_t kept, kept_max;       /* descriptors in slots */
+  uint32_t kept, kept_max; /* descriptors in slots */
+  bool keep_orphans;
+  uint32_t orphans;              /* slots that are such */
   uint32_t idle[OPENS_IDLE_MAX]; /* oldest first */
   uint32_t idle_count;
 };
@@ -81,6 +83,8 @@ static int index_slots(struct opens *opens) {
   for (uint32_t i = page->slots_high; i-- > 0;) {
     if (!page->slot[i].used)
       opens->free_slots[opens->free_count++] = i;
+    else if (page->slot[i].flags & STATE_SLOT_ORPHAN)
+      opens->orphans++;
     else if (index_put(opens->index, page->slot[i].node, i) < 0)
       return -ENOMEM;
     else
@@ -140,6 +144,25 @@ static void close_slot(struct opens *opens, uint32_t slot) {
   __atomic_store_n(&s->used, 0, __ATOMIC_RELEASE);
   fd_close(fd);
   opens->free_slots[opens->free_count++] = slot;
+}
+
+/* A slot that nobody uses ends; one without a name goes on as an orphan where these are kept. A kill
+ * in between leaves a slot that is to be retired again. Under the lock. */
+static void retire_slot(struct opens *opens, uint32_t slot) {
+  struct state_slot *s = slot_of(opens, slot);
+  if (!opens->keep_orphans || !(s->flags & STATE_SLOT_NAMELESS)) {
+    close_slot(opens, slot);
+    return;
+  }
+  int fd = s->fd;
+  opens->kept -= fd >= 0;
+  index_remove(opens->index, s->node);
+  unregister_backing(opens, s->backing_id);
+  s->backing_id = 0;
+  s->fd = -1;
+  fd_close(fd);
+  __atomic_store_n(&s->flags, STATE_SLOT_ORPHAN, __ATOMIC_RELEASE);
+  opens->orphans++;
 }
 
 static void leave_idle(struct opens *opens, uint32_t slot) {
@@ -277,7 +300,7 @@ static void settle_slot(struct opens *opens, uint32_t slot) {
   if (s->count > 0)
     return;
   if ((s->flags & STATE_SLOT_NAMELESS) || s->fd >= 0)
-    close_slot(opens, slot);
+    retire_slot(opens, slot);
   else
     enter_idle(opens, slot);
 }
@@ -295,6 +318,68 @@ bool opens_is_open(struct opens *opens, uint64_t node) {
   bool open = index_get(opens->index, node, &slot) && slot_of(opens, slot)->count > 0;
   pthread_mutex_unlock(&opens->state->lock);
   return open;
+}
+
+static bool is_orphan(const struct state_slot *s) {
+  return s->used && (s->flags & STATE_SLOT_ORPHAN);
+}
+
+int opens_held(struct opens *opens, struct held **ret_held, size_t *ret_count) {
+  pthread_mutex_lock(&opens->state->lock);
+  uint32_t high = opens->state->page->slots_high;
+  struct held *held = calloc(high + 1, sizeof *held);
+  size_t count = 0;
+  for (uint32_t i = 0; held && i < high; i++) {
+    const struct state_slot *s = slot_of(opens, i);
+    if (is_orphan(s) || (s->used && (s->count > 0 || opens->local[i].holds > 0)))
+      held[count++] = (struct held){.node = s->node, .slot = i, .orphan = is_orphan(s)};
+  }
+  pthread_mutex_unlock(&opens->state->lock);
+  if (!held)
+    return -ENOMEM;
+  *ret_held = held;
+  *ret_count = count;
+  return 0;
+}
+
+void opens_keep_orphans(struct opens *opens) {
+  opens->keep_orphans = true;
+}
+
+uint32_t opens_add_orphan(struct opens *opens, uint64_t node) {
+  uint32_t slot;
+  pthread_mutex_lock(&opens->state->lock);
+  if (take_slot(opens, &slot) == 0) {
+    struct state_slot *s = slot_of(opens, slot);
+    *s = (struct state_slot){.node = node, .fd = -1, .flags = STATE_SLOT_ORPHAN};
+    __atomic_store_n(&s->used, 1, __ATOMIC_RELEASE);
+    opens->orphans++;
+  }
+  uint32_t orphans = opens->orphans;
+  pthread_mutex_unlock(&opens->state->lock);
+  return orphans;
+}
+
+uint32_t opens_orphans(struct opens *opens) {
+  pthread_mutex_lock(&opens->state->lock);
+  uint32_t orphans = opens->orphans;
+  pthread_mutex_unlock(&opens->state->lock);
+  return orphans;
+}
+
+/* Under the lock. */
+static void end_orphan(struct opens *opens, uint32_t slot) {
+  __atomic_store_n(&slot_of(opens, slot)->used, 0, __ATOMIC_RELEASE);
+  opens->free_slots[opens->free_count++] = slot;
+  opens->orphans--;
+}
+
+void opens_end_orphan(struct opens *opens, const struct held *orphan) {
+  pthread_mutex_lock(&opens->state->lock);
+  const struct state_slot *s = slot_of(opens, orphan->slot);
+  if (is_orphan(s) && s->node == orphan->node)
+    end_orphan(opens, orphan->slot);
+  pthread_mutex_unlock(&opens->state->lock);
 }
 
 int opens_dup_fd(struct opens *opens, uint64_t node) {
@@ -349,7 +434,10 @@ void opens_recover(struct opens *opens) {
   pthread_mutex_lock(&opens->state->lock);
   close_lost_ids(opens);
   for (uint32_t i = 0; i < opens->state->page->slots_high; i++)
-    if (slot_of(opens, i)->used && slot_of(opens, i)->count == 0)
-      close_slot(opens, i);
+    if (is_orphan(slot_of(opens, i)) && !opens->keep_orphans)
+      end_orphan(opens, i);
+    else if (slot_of(opens, i)->used && slot_of(opens, i)->count == 0 &&
+             !is_orphan(slot_of(opens, i)))
+      retire_slot(opens, i);
   pthread_mutex_unlock(&opens->state->lock);
 }

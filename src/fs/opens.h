@@ -73,6 +73,29 @@ void opens_let_go(struct opens *opens, const struct opened *opened);
 /* Is it open through the mount (idle does not count)? */
 bool opens_is_open(struct opens *opens, uint64_t node);
 
+/* Orphans: inodes that have lost a name and are not open through the mount. With passthrough a mapping
+ * outlives the last RELEASE without a sign, so where memory is limited each is kept in mind, in a
+ * slot of its own that serves nothing, until it is seen to be gone. From now on: */
+void opens_keep_orphans(struct opens *opens);
+
+/* The inode has lost a name. Returns how many orphans there are. */
+uint32_t opens_add_orphan(struct opens *opens, uint64_t node);
+
+uint32_t opens_orphans(struct opens *opens);
+
+/* An inode that is open through the mount (idle does not count), or an orphan. */
+struct held {
+  uint64_t node;
+  uint32_t slot;
+  bool orphan;
+};
+
+/* The orphan is gone, or has a name. */
+void opens_end_orphan(struct opens *opens, const struct held *orphan);
+
+/* All of them, in an array for free(). 0 or -ENOMEM. */
+int opens_held(struct opens *opens, struct held **ret_held, size_t *ret_count);
+
 /* A duplicate of the kept descriptor, for the caller to close; -1 when there is none. */
 int opens_dup_fd(struct opens *opens, uint64_t node);
 

@@ -51,6 +51,7 @@ struct state_slot {
 enum state_slot_flag {
   STATE_SLOT_NAMELESS = 1, /* its last name is gone or it never had one: close with the last open */
   STATE_SLOT_FIXED = 2,    /* fixed size: the daemon serves the writes */
+  STATE_SLOT_ORPHAN = 8,   /* not open: an inode without a name that may be mapped (opens.h) */
   STATE_SLOT_INDIRECT = 4, /* data by the store's read and write, and closes are told to it; the
                             * descriptor, if any, only keeps the inode */
 };

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "store/confined-internal.h"
+#include "store/posix.h"
 
 bool confined_options_any(const struct confined_options *options) {
   return options->prefix || options->prealloc || options->umask || options->has_mode ||
@@ -117,6 +118,18 @@ static int confined_list(struct store *base, uint64_t node, uint64_t offset, sto
   return store->inner->ops->list(store->inner, node, offset, list_inside, &listing);
 }
 
+static bool is_inside(const void *prefix, const char *name) {
+  char inside[PREFIX_NAME_SIZE];
+  return prefix_inside(prefix, name, inside);
+}
+
+static int confined_visit(struct store *base, store_visit_fn *fn, void *data) {
+  const struct confined_store *store = confined_of(base);
+  if (!store->options.prefix)
+    return store->inner->ops->visit(store->inner, fn, data);
+  return posix_visit_some(store->inner, is_inside, store->options.prefix, fn, data);
+}
+
 static int confined_get_statvfs(struct store *base, struct statvfs *ret) {
   const struct confined_store *store = confined_of(base);
   int r = store->inner->ops->get_statvfs(store->inner, ret);
@@ -167,6 +180,7 @@ static const struct store_ops confined_ops = {
     .open = confined_open,
     .open_directory = confined_open_directory,
     .list = confined_list,
+    .visit = confined_visit,
     .get_statvfs = confined_get_statvfs,
     .get_xattr = confined_get_xattr,
     .list_xattr = confined_list_xattr,

@@ -67,7 +67,10 @@ int posix_read_directory(int fd, posix_dirent_fn *fn, void *data);
 /* posix-scan.c: an O_PATH descriptor of the node, found by looking through the directories. */
 int posix_scan(struct posix_store *store, uint64_t node, int *ret_fd);
 
-/* The operations by file; see store.h. posix-make.c: */
+/* The operations by file; see store.h. posix-visit.c: */
+int posix_visit(struct store *base, store_visit_fn *fn, void *data);
+
+/* posix-make.c: */
 int posix_make(struct store *base, uint64_t parent, const char *name, const struct store_new *new,
                struct store_entry *ret);
 int posix_create(struct store *base, uint64_t parent, const char *name, const struct store_new *new,

@@ -229,6 +229,7 @@ static const struct store_ops posix_ops = {
     .open = posix_open,
     .open_directory = posix_open_directory,
     .list = posix_list,
+    .visit = posix_visit,
     .get_statvfs = posix_get_statvfs,
     .get_xattr = posix_get_xattr,
     .list_xattr = posix_list_xattr,

@@ -24,3 +24,9 @@ int posix_directory_open(const char *path, bool noatime, int *ret_fd);
  * CAP_DAC_READ_SEARCH nodes are found again by scanning names (slower; unlinked ones only through
  * an open descriptor). 0 or -errno. */
 int posix_store_new(int fd, struct store **ret_store);
+
+/* The operation `visit` with those names at the top alone for which wanted() is true; for a store
+ * that shows a part of this one. */
+typedef bool posix_wanted_fn(const void *data, const char *name);
+int posix_visit_some(struct store *posix, posix_wanted_fn *wanted, const void *wanted_data,
+                     store_visit_fn *fn, void *data);

@@ -76,6 +76,10 @@ struct store_file {
 typedef int store_list_fn(void *data, const char *name, uint64_t ino, unsigned char type,
                           uint64_t next);
 
+/* One name of a view: its type and inode number, and of a regular file all attributes. 0, or -errno to
+ * end the visit with it. */
+typedef int store_visit_fn(void *data, const struct stat *attributes);
+
 struct store_ops {
   void (*free)(struct store *store);
 
@@ -128,6 +132,10 @@ struct store_ops {
    * across calls, processes and changes of the directory, as seekdir(3)'s do. "." and ".." are
    * included. */
   int (*list)(struct store *store, uint64_t node, uint64_t offset, store_list_fn *fn, void *data);
+
+  /* Calls fn for every name that the view shows, those in directories included. NULL in stores whose
+   * contents are not limited. */
+  int (*visit)(struct store *store, store_visit_fn *fn, void *data);
 
   int (*get_statvfs)(struct store *store, struct statvfs *ret);
 

@@ -124,6 +124,22 @@ static void test_what_a_confined_view_is(void) {
   options_free(options);
 }
 
+static void test_limits_have_the_spellings_of_tmpfs(void) {
+  struct options *options = accepted("shmfs /tmp -o size=16m,nr_objects=2k,max_object=4G");
+  g_assert_cmpuint(options->fs.limits.size, ==, 16 << 20);
+  g_assert_cmpuint(options->fs.limits.objects, ==, 2048);
+  g_assert_cmpuint(options->fs.limits.object_size, ==, UINT64_C(4) << 30);
+  options_free(options);
+  options = accepted("shmfs /tmp -o size=50%,max_object=100K");
+  guint64 memory = (guint64)sysconf(_SC_PHYS_PAGES) * (guint64)sysconf(_SC_PAGESIZE);
+  g_assert_cmpuint(options->fs.limits.size, ==, memory / 100 * 50);
+  g_assert_cmpuint(options->fs.limits.object_size, ==, 102400);
+  options_free(options);
+  options = accepted("shmfs sysv /tmp -o size=0,nr_objects=0");
+  g_assert_cmpuint(options->fs.limits.size, ==, 0);
+  options_free(options);
+}
+
 static void test_debugging_stays_in_the_foreground(void) {
   struct options *options = accepted("shmfs -d /tmp");
   g_assert_true(options->debug && options->foreground && options->fs.debug);
@@ -219,6 +235,14 @@ static void test_mistakes_are_named(void) {
       {"shmfs /tmp -o prefix=sem.a", "semaphores"},
       {"shmfs sysv /tmp -o prefix=a", "sysv is always shown as a whole"},
       {"shmfs all /tmp -o prealloc", "all is always shown as a whole"},
+      {"shmfs all /tmp -o size=1m", "all is always shown as a whole"},
+      {"shmfs /tmp -o size=", "size="},
+      {"shmfs /tmp -o size=-1", "size=-1"},
+      {"shmfs /tmp -o size=m", "size=m"},
+      {"shmfs /tmp -o size=1mm", "size=1mm"},
+      {"shmfs /tmp -o size=1.5g", "size=1.5g"},
+      {"shmfs /tmp -o size=16777216t", "size=16777216t"},
+      {"shmfs /tmp -o nr_objects=5%", "nr_objects=5%"},
       {"shmfs /tmp -o umask=888", "octal"},
       {"shmfs /tmp -o umask=1000", "octal"},
       {"shmfs /tmp -o mode=10000", "octal"},
@@ -240,6 +264,7 @@ int main(int argc, char **argv) {
   g_test_add_func("/options/the-last-word-wins", test_the_last_word_wins);
   g_test_add_func("/options/values", test_values);
   g_test_add_func("/options/confined-view", test_what_a_confined_view_is);
+  g_test_add_func("/options/limits", test_limits_have_the_spellings_of_tmpfs);
   g_test_add_func("/options/debugging-stays-in-the-foreground",
                   test_debugging_stays_in_the_foreground);
   g_test_add_func("/options/allow-other-checks-permissions", test_allow_other_checks_permissions);

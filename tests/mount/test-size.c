@@ -24,7 +24,8 @@ static const char *mount_point(void) {
 }
 
 static const char *in_mount(const char *name) {
-  return g_build_filename(mount_point(), name, NULL);
+  g_autofree char *path = g_build_filename(mount_point(), name, NULL);
+  return g_intern_string(path);
 }
 
 static const char *outside(const struct place *place, const char *name) {
@@ -108,7 +109,7 @@ static void fill_up(int fd) {
 
 static void grow_until_full(int socket, const void *data) {
   unsigned number = GPOINTER_TO_UINT(data);
-  g_autofree char *chunk = g_malloc0(CHUNK);
+  static const char chunk[CHUNK];
   g_autofree char *name = g_strdup_printf("writer%u", number);
   (void)socket;
   int source = open_file(in_mount("source"), O_RDONLY, 0);
@@ -185,7 +186,7 @@ static void change_once(const char *data) {
 }
 
 static void change_in_rounds(int socket, const void *data) {
-  g_autofree char *chunk = g_malloc0(CHUNK);
+  static const char chunk[CHUNK];
   srand(GPOINTER_TO_UINT(data));
   while (talk_hear(socket) == 'g') {
     change_once(chunk);

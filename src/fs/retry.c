@@ -115,6 +115,7 @@ static int hold(struct retry *retry, struct chance *chance, uint64_t node) {
   fd_close(chance->fd);
   chance->fd = file.fd;
   chance->node = node;
+  chance->since = now_us();
   return 0;
 }
 

@@ -50,5 +50,5 @@ bool retry_grants(struct retry *retry, fuse_req_t request, uint64_t node, enum r
  * something is still held. */
 bool retry_expire(struct retry *retry);
 
-#define RETRY_US                                                                                   \
-  50000 /* a client that waits for a processor may take so long between two requests */
+/* A client and a daemon that wait for processors may take so long for the requests of one walk. */
+#define RETRY_US 500000

@@ -404,9 +404,13 @@ static void native_replacement_of_held(const struct place *place) {
   g_printerr("# native replacement of what is held, longest wait: %d us\n", (int)worst);
 }
 
-/* --- a name that is replaced all the time is always there --- */
+/* --- a name that is replaced all the time is always there ---
+ *
+ * The daemon holds what a second path walk finds until it has been used, but not for ever: a process
+ * that gets no processor for long enough in the middle of one may still be told ESTALE. */
 
 #define REPLACEMENTS 20000
+#define LOOKS_A_FAILURE 1000 /* at most one look in so many may fail, and with ESTALE alone */
 
 static void replace_all_the_time(int socket, const void *data) {
   g_autofree char *next = g_strdup(under(data, "b"));
@@ -419,19 +423,33 @@ static void replace_all_the_time(int socket, const void *data) {
   talk_tell(socket, 'd');
 }
 
+static bool looks_right(const char *path, int flags) {
+  struct stat status;
+  int fd = open(path, flags | O_CLOEXEC);
+  bool right = fd >= 0 && lstat(path, &status) == 0;
+  if (right)
+    g_assert_cmpint(status.st_size, ==, 1);
+  else
+    g_assert_cmpint(errno, ==, ESTALE);
+  if (fd >= 0)
+    close_file(fd);
+  return right;
+}
+
 static void native_replacements_while_opening(const struct place *place) {
   g_autofree char *native = g_path_get_dirname(native_at(place, "a"));
+  g_autofree char *path = g_strdup(at(place, "a"));
+  unsigned looks = 0, failures = 0;
   char told;
   put_file(native_at(place, "a"), "x");
   struct peer peer = peer_start(replace_all_the_time, native);
   talk_tell(peer.socket, 'g');
-  while (recv(peer.socket, &told, 1, MSG_DONTWAIT) != 1) {
-    g_assert_cmpint(status_at(at(place, "a")).st_size, ==, 1);
-    close_file(open_file(at(place, "a"), O_RDONLY, 0));
-    close_file(open_file(at(place, "a"), O_RDWR, 0));
-  }
+  for (; recv(peer.socket, &told, 1, MSG_DONTWAIT) != 1; looks++)
+    failures += !looks_right(path, looks % 2 ? O_RDONLY : O_RDWR);
   peer_wait(&peer);
   remove_file(native_at(place, "a"));
+  g_printerr("# of %u looks %u failed\n", looks, failures);
+  g_assert_cmpuint(failures, <=, looks / LOOKS_A_FAILURE + 1);
 }
 
 static void directory_time(const struct place *place) {

@@ -66,8 +66,9 @@ semaphore() {
     [ "$(cat "$TEST_DIR/second/same")" = second ]
     [ "$(ls "$TEST_DIR/second")" = same ]
     [ "$(cd "$SHM" && echo *)" = "a-folder a-same b-same" ]
-    inside env PYTHON="$PYTHON" "$PYTHON" "$HERE/python/semaphore.py" create /s 1
+    echo >"$MNT/sem.s"
     [ ! -e "$TEST_DIR/second/sem.s" ]
+    [ -e "$SHM/sem.a-s" ]
 }
 
 @test "a native rename or removal of what is open is told under the name inside" {
@@ -113,6 +114,7 @@ semaphore() {
 }
 
 @test "a semaphore made inside as /x is /PREFIXx outside, and one semaphore" {
+    ! without_passthrough || return 0 # a semaphore is a shared mapping
     mount_start prefix=c1-
     inside "$PYTHON" "$HERE/python/semaphore.py" create /turn 1
     [ "$(cd "$SHM" && echo *)" = sem.c1-turn ]

@@ -12,6 +12,7 @@
 
 struct chance {
   pid_t thread;  /* 0: free */
+  uint64_t id;   /* which of the thread's chances this is; never 0 */
   uint64_t node; /* 0: the LOOKUP is still to come */
   int fd;        /* keeps the node alive; -1 */
   bool looked;   /* its GETATTR has been answered … */
@@ -24,7 +25,8 @@ struct retry {
   pthread_mutex_t lock; /* what follows */
   struct chance chance[CHANCES];
   unsigned next;
-  int used; /* chances that are not free; read without the lock as a hint that there are none */
+  uint64_t ids; /* given so far */
+  int used;     /* chances that are not free; read without the lock as a hint that there are none */
 };
 
 static int64_t now_us(void) {
@@ -75,34 +77,44 @@ void retry_arm(struct retry *retry, fuse_req_t request) {
   if (!chance)
     chance = &retry->chance[retry->next++ % CHANCES];
   drop(retry, chance);
-  *chance = (struct chance){.thread = thread, .fd = -1, .since = now_us()};
+  *chance = (struct chance){.thread = thread, .id = ++retry->ids, .fd = -1, .since = now_us()};
   retry->used++;
   pthread_mutex_unlock(&retry->lock);
 }
 
-static void end_chance(struct retry *retry, pid_t thread, bool found) {
-  if (__atomic_load_n(&retry->used, __ATOMIC_RELAXED) == 0)
+uint64_t retry_begin_action(struct retry *retry, pid_t thread) {
+  if (thread == 0 || __atomic_load_n(&retry->used, __ATOMIC_RELAXED) == 0)
+    return 0;
+  pthread_mutex_lock(&retry->lock);
+  struct chance *chance = chance_of(retry, thread);
+  if (chance && chance->node == 0) { /* no second walk came: the caller had a descriptor */
+    drop(retry, chance);
+    chance = NULL;
+  }
+  uint64_t id = chance ? chance->id : 0;
+  pthread_mutex_unlock(&retry->lock);
+  return id;
+}
+
+void retry_end_action(struct retry *retry, pid_t thread, uint64_t id) {
+  if (id == 0)
     return;
   pthread_mutex_lock(&retry->lock);
   struct chance *chance = chance_of(retry, thread);
-  if (chance && thread != 0 && (chance->node != 0) == found)
+  if (chance && chance->id == id)
     drop(retry, chance);
   pthread_mutex_unlock(&retry->lock);
 }
 
-/* Armed, and yet no LOOKUP came: the caller had a descriptor, so there is no second walk. */
-void retry_begin_action(struct retry *retry, pid_t thread) {
-  end_chance(retry, thread, false);
-}
-
-/* One that this very request has armed has found nothing yet, and stays. */
-void retry_end_action(struct retry *retry, pid_t thread) {
-  end_chance(retry, thread, true);
-}
-
 void retry_missed(struct retry *retry, fuse_req_t request) {
-  end_chance(retry, fuse_req_ctx(request)->pid, false);
-  end_chance(retry, fuse_req_ctx(request)->pid, true);
+  pid_t thread = fuse_req_ctx(request)->pid;
+  if (thread == 0 || __atomic_load_n(&retry->used, __ATOMIC_RELAXED) == 0)
+    return;
+  pthread_mutex_lock(&retry->lock);
+  struct chance *chance = chance_of(retry, thread);
+  if (chance)
+    drop(retry, chance);
+  pthread_mutex_unlock(&retry->lock);
 }
 
 /* Holds what the walk has found. A walk looks a name up twice when it leads elsewhere now (once to

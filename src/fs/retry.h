@@ -25,10 +25,14 @@ void retry_free(struct retry *retry);
 /* The thread is being answered with ESTALE. */
 void retry_arm(struct retry *retry, fuse_req_t request);
 
-/* A request of a thread (by its id, as in the message) begins and ends, that is neither a LOOKUP nor a
- * GETATTR. Those two belong to a walk; what comes after them is what it was for, and ends its chance. */
-void retry_begin_action(struct retry *retry, pid_t thread);
-void retry_end_action(struct retry *retry, pid_t thread);
+/* A request of a thread (by its id, as in the message) begins, that is neither a LOOKUP nor a GETATTR.
+ * Those two belong to a walk; what comes after them is what it was for, and ends its chance. Returns which
+ * chance that is, 0 for none. */
+uint64_t retry_begin_action(struct retry *retry, pid_t thread);
+
+/* The request has been answered, so the thread may be on its next walk by now: only the chance with this
+ * id ends. */
+void retry_end_action(struct retry *retry, pid_t thread, uint64_t id);
 
 /* The thread's LOOKUP has found nothing: the walk has ended. */
 void retry_missed(struct retry *retry, fuse_req_t request);

@@ -60,8 +60,7 @@ void fs_process(struct fs *fs, const struct fuse_buf *message) {
     state_keep_init(fs->state, message->mem, message->size);
 
   bool walks = header.opcode == WIRE_LOOKUP || header.opcode == WIRE_GETATTR;
-  if (!walks)
-    retry_begin_action(fs->retry, (pid_t)header.pid);
+  uint64_t chance = walks ? 0 : retry_begin_action(fs->retry, (pid_t)header.pid);
   unsigned char reply[WIRE_REPLY_KEPT];
   size_t size;
   if (journal_take(fs->state, &header, reply, &size))
@@ -69,8 +68,7 @@ void fs_process(struct fs *fs, const struct fuse_buf *message) {
   else
     fuse_session_process_buf(fs->session, message);
   journal_leave(fs->state);
-  if (!walks)
-    retry_end_action(fs->retry, (pid_t)header.pid);
+  retry_end_action(fs->retry, (pid_t)header.pid, chance);
   if (header.opcode == WIRE_INIT)
     fs_probe(fs);
 }

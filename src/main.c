@@ -16,6 +16,7 @@
 #include "daemon/view.h"
 #include "daemon/worker.h"
 #include "store/posix.h"
+#include "util/confine.h"
 #include "util/fd.h"
 #include "util/log.h"
 
@@ -107,6 +108,10 @@ static int run_unsupervised(struct shared *shared) {
 }
 
 static int run(struct shared *shared) {
+  int r = confine_enter(shared->options->supervise ? CONFINE_SUPERVISOR : CONFINE_ALONE);
+  if (r < 0)
+    log_warning("%s: the daemon keeps capabilities that it does not need: %s",
+                shared->options->mount_point, strerror(-r));
   shared->state->page->supervisor = getpid();
   return shared->options->supervise ? supervisor_run(shared) : run_unsupervised(shared);
 }
@@ -158,7 +163,19 @@ static int act(const struct options *options) {
   return EXIT_FAILURE;
 }
 
+static int start_confined(void) {
+  int r = confine_start();
+  if (r == -EPERM)
+    log_error("the program is installed set-user-id, for which it is not made: anybody could do as "
+              "root what shmfs does; docs/security.md has the way for ordinary users");
+  else if (r < 0)
+    log_error("capabilities cannot be set: %s", strerror(-r));
+  return r;
+}
+
 int main(int argc, char **argv) {
+  if (start_confined() < 0)
+    return EXIT_FAILURE;
   struct options *options;
   int status = options_parse(argc, argv, &options);
   if (status)

@@ -10,13 +10,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "util/confine.h"
 #include "util/fd.h"
 #include "util/log.h"
 
 #define HELPER "fusermount3"
+/* Where the distributions put it. A program with capabilities of its own does not search the user's PATH:
+ * who hands over a device of theirs could open, through it, what the user may not. */
+static const char *const trusted_helpers[] = {"/usr/bin/fusermount3", "/bin/fusermount3",
+                                              "/usr/local/bin/fusermount3"};
 #define HELPER_SOCKET "_FUSE_COMMFD" /* the variable that names its end of the socket pair */
 #define MESSAGE_MAX 512              /* bytes of the helper's complaint that are kept */
 
@@ -42,6 +48,17 @@ static int attributes_fill(posix_spawnattr_t *attributes) {
   return -(r ? r : posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK));
 }
 
+/* Root's own, and set-user-id: what it sends comes from the kernel. */
+static const char *trusted_helper(void) {
+  struct stat attributes;
+  for (size_t i = 0; i < G_N_ELEMENTS(trusted_helpers); i++)
+    if (stat(trusted_helpers[i], &attributes) == 0 && S_ISREG(attributes.st_mode) &&
+        attributes.st_uid == 0 && (attributes.st_mode & S_ISUID) &&
+        !(attributes.st_mode & (S_IWGRP | S_IWOTH)))
+      return trusted_helpers[i];
+  return NULL;
+}
+
 /* posix_spawnp() takes strings that it does not write as char *, for the sake of old callers. */
 static int helper_spawn(const char *const *arguments, const struct inherited *inherited,
                         pid_t *ret_pid) {
@@ -49,13 +66,16 @@ static int helper_spawn(const char *const *arguments, const struct inherited *in
   posix_spawnattr_t attributes;
   g_autofree char *number = g_strdup_printf("%d", inherited->socket);
   g_auto(GStrv) environment = g_environ_setenv(g_get_environ(), HELPER_SOCKET, number, TRUE);
+  const char *helper = confine_elevated() ? trusted_helper() : HELPER;
+  if (!helper)
+    return -ENOENT;
   if (posix_spawn_file_actions_init(&actions) || posix_spawnattr_init(&attributes))
     return -ENOMEM;
   int r = actions_fill(&actions, inherited);
   if (r == 0)
     r = attributes_fill(&attributes);
   if (r == 0)
-    r = -posix_spawnp(ret_pid, HELPER, &actions, &attributes, (char *const *)arguments,
+    r = -posix_spawnp(ret_pid, helper, &actions, &attributes, (char *const *)arguments,
                       environment);
   posix_spawn_file_actions_destroy(&actions);
   posix_spawnattr_destroy(&attributes);

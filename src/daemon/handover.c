@@ -19,6 +19,7 @@
 #include "daemon/descriptors.h"
 #include "daemon/mount.h"
 #include "daemon/mounted.h"
+#include "util/confine.h"
 #include "util/fd.h"
 #include "util/log.h"
 #include "util/mountinfo.h"
@@ -88,6 +89,13 @@ bool handover_possible(const struct shared *shared) {
   const char *place = shared->options->mount_point;
   pid_t child = 0;
   int status = 0;
+  if (confine_elevated()) {
+    log_warning(
+        "%s: not upgraded: a program with capabilities of its own does not take over what a "
+        "user's process hands it; mount anew",
+        place);
+    return false;
+  }
   if (!shared->program) {
     log_warning("%s: not upgraded: the path of the program file is not known", place);
     return false;
@@ -165,6 +173,9 @@ static int adopt(const int *number, struct shared *shared) {
 int handover_resume(const struct options *options, struct shared *ret_shared) {
   const int *number = options->numbers;
   int r = options->numbers_count == RESUME_COUNT ? 0 : -EINVAL;
+  /* The numbers may be anybody's: a device of theirs would get what they may not open. */
+  if (r == 0)
+    r = confine_renounce();
   if (r == 0) {
     ret_shared->device_number = (unsigned)number[RESUME_DEVICE_NUMBER];
     r = adopt(number, ret_shared);

@@ -32,6 +32,7 @@
 #include "daemon/mount.h"
 #include "daemon/watcher.h"
 #include "daemon/worker.h"
+#include "util/confine.h"
 #include "util/fd.h"
 #include "util/log.h"
 #include "util/notify.h"
@@ -121,6 +122,9 @@ static _Noreturn void run_worker(struct shared *shared, pid_t supervisor) {
   prctl(PR_SET_NAME, "shmfs-worker"); /* for ps(1) */
   if (getppid() != supervisor)
     _exit(WORKER_FAILED); /* it died before the line above */
+  int confined = confine_enter(CONFINE_WORKER);
+  if (confined < 0)
+    log_warning("the worker keeps capabilities that it does not need: %s", strerror(-confined));
   pthread_t thread;
   void *result = GINT_TO_POINTER(WORKER_FAILED);
   int r = pthread_create(&thread, NULL, serve, shared);

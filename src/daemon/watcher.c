@@ -3,12 +3,15 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
 #include "daemon/descriptors.h"
 #include "fs/invalidate.h"
 #include "store/store.h"
+#include "util/confine.h"
+#include "util/log.h"
 
 struct watch_target watcher_target(const struct shared *shared) {
   return (struct watch_target){
@@ -27,6 +30,9 @@ static _Noreturn void run(const struct shared *shared, bool missed, pid_t parent
   prctl(PR_SET_NAME, "shmfs-watcher"); /* for ps(1) */
   if (getppid() != parent)
     _exit(EXIT_FAILURE); /* it died before the line above */
+  int r = confine_enter(CONFINE_WATCHER);
+  if (r < 0)
+    log_warning("the watcher keeps capabilities that it does not need: %s", strerror(-r));
   struct watch_target target = watcher_target(shared);
   if (missed)
     invalidate_everything(target.device, target.node, target.directory, target.prefix);

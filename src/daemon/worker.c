@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "daemon/background.h"
 #include "daemon/loop.h"
@@ -40,6 +41,7 @@ static int make_file_system(struct worker *worker) {
   struct shared *shared = worker->shared;
   struct fs_options options = shared->options->fs;
   options.watched = shared->watch >= 0;
+  options.checks_opens = geteuid() != 0;
   int r = privilege_init();
   if (r < 0) {
     log_error("privileges cannot be set: %s", strerror(-r));

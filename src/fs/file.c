@@ -124,13 +124,25 @@ static int check_named(struct fs *fs, uint64_t node, const struct store_file *fi
   return attributes.st_nlink == 0 ? -ESTALE : 0;
 }
 
+/* A slot serves every open of its inode, and the kernel opens a backing file without a check. */
+static int check_access(struct fs *fs, uint64_t node, int flags) {
+  struct store_file file = {.fd = -1};
+  int code = fs->store->ops->open(fs->store, node, flags & O_ACCMODE, &file);
+  if (code == 0)
+    fd_close(file.fd);
+  return code;
+}
+
 static int find_or_serve(fuse_req_t request, uint64_t node, int flags, struct opened *ret) {
   struct fs *fs = fs_of(request);
   bool granted = retry_grants(fs->retry, request, node, RETRY_ACTION);
+  int code = fs->options.checks_opens ? check_access(fs, node, flags) : 0;
+  if (code < 0)
+    return code;
   if (opens_find(fs->opens, node, ret))
     return check_found(fs, node, granted, ret);
   struct store_file file = {.fd = -1};
-  int code = open_backing(fs, node, flags, &file);
+  code = open_backing(fs, node, flags, &file);
   if (code < 0)
     return code;
   code = check_named(fs, node, &file);

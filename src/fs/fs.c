@@ -7,9 +7,9 @@
  * without a request. */
 #include <errno.h>
 #include <stdio.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 
+#include "fs/backing.h"
 #include "fs/internal.h"
 #include "fs/limits.h"
 #include "fs/wire.h"
@@ -174,7 +174,7 @@ static const char *why_not_registered(int failure) {
   switch (failure) {
   case EPERM:
     return "registering files needs CAP_SYS_ADMIN on the host: run shmfs as root, outside of "
-           "user namespaces";
+           "user namespaces, or give the program the capability (docs/security.md)";
   case ENOTTY:
   case EINVAL:
     return "this kernel cannot register files: needs Linux 6.9 or newer";
@@ -187,14 +187,11 @@ void fs_probe(struct fs *fs) {
   if (!fs->features.passthrough)
     return;
   auto_fd int fd = memfd_create("shmfs-probe", MFD_CLOEXEC); /* on a tmpfs, as all that we serve */
-  struct wire_backing_map map = {.fd = fd};
-  int id = fd < 0 ? -1 : ioctl(fs->device, WIRE_BACKING_OPEN, &map);
-  if (id <= 0) {
-    miss_passthrough(fs, why_not_registered(errno));
-    return;
-  }
-  uint32_t argument = (uint32_t)id;
-  ioctl(fs->device, WIRE_BACKING_CLOSE, &argument);
+  int id = fd < 0 ? -errno : backing_open(fs->device, fd);
+  if (id < 0)
+    miss_passthrough(fs, why_not_registered(-id));
+  else
+    backing_close(fs->device, id);
 }
 
 void fs_statfs(fuse_req_t request, fuse_ino_t node) {

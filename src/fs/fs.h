@@ -29,7 +29,9 @@ struct fs_options {
   bool passthrough;     /* false: -o no_passthrough */
   bool resend;          /* false: -o no_resend, behave as on kernels before 6.9 */
   bool default_permissions;
-  bool watched; /* the directory is watched, so its own attributes may be cached */
+  bool checks_opens; /* what is opened is opened by the daemon first, for the same access: the
+                        daemon is the one user of the mount, and nobody else checks */
+  bool watched;      /* the directory is watched, so its own attributes may be cached */
   enum fs_mmap mmap;
   struct limits_options limits;
   bool debug; /* libfuse prints each request */
@@ -38,7 +40,7 @@ struct fs_options {
 /* What the kernel and our privileges allow, found when INIT is answered. */
 struct fs_features {
   bool passthrough;
-  char passthrough_missing[160]; /* why not, and the remedy; "" when it is there */
+  char passthrough_missing[240]; /* why not, and the remedy; "" when it is there */
   bool resend;                   /* FUSE_NOTIFY_RESEND: Linux 6.9 */
   unsigned protocol_major, protocol_minor;
 };

@@ -9,11 +9,11 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <time.h>
 
+#include "fs/backing.h"
 #include "fs/index.h"
 #include "fs/journal.h"
 #include "util/fd.h"
@@ -120,17 +120,12 @@ int opens_new(struct state *state, int device, struct opens **ret_opens) {
 }
 
 static int register_backing(const struct opens *opens, int fd) {
-  struct wire_backing_map map = {.fd = fd};
-  int id = ioctl(opens->device, WIRE_BACKING_OPEN, &map);
-  if (id < 0)
-    return -errno;
-  return id > 0 ? id : -EIO;
+  return backing_open(opens->device, fd);
 }
 
 static void unregister_backing(const struct opens *opens, int id) {
-  uint32_t argument = (uint32_t)id;
   if (id > 0 && opens->device >= 0)
-    ioctl(opens->device, WIRE_BACKING_CLOSE, &argument); /* -ENOENT: closed before a kill */
+    backing_close(opens->device, id);
 }
 
 /* Gives a slot back. A kill in between leaves an id that opens_recover() finds by its number, or a

@@ -120,9 +120,9 @@ struct store_ops {
   int (*rename)(struct store *store, uint64_t parent, const char *name, uint64_t new_parent,
                 const char *new_name, unsigned flags); /* renameat2(2)'s flags */
 
-  /* Opens a regular file. access: O_RDONLY or O_RDWR (what the descriptor must allow), or O_PATH
-   * (enough for a passthrough registration, as O_RDONLY is; a descriptor open for writing would
-   * make the native side's execve() fail with ETXTBSY). */
+  /* Opens a regular file. access: O_RDONLY, O_WRONLY or O_RDWR (what the descriptor must allow), or
+   * O_PATH (enough for a passthrough registration, as O_RDONLY is; a descriptor open for writing
+   * would make the native side's execve() fail with ETXTBSY). */
   int (*open)(struct store *store, uint64_t node, int access, struct store_file *ret_file);
 
   /* A descriptor of a directory, O_RDONLY, for fsync and the like. */

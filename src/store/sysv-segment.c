@@ -20,6 +20,8 @@
 #include <sys/uio.h>
 #include <sys/vfs.h>
 
+#include "util/privilege.h"
+
 /* ipc/util.h: IPCMNI_SHIFT, and IPCMNI_EXTEND_SHIFT with the boot parameter ipcmni_extend. */
 #define INDEX_MASK ((1 << 15) - 1)
 #define INDEX_MASK_EXTENDED ((1 << 24) - 1)
@@ -161,7 +163,9 @@ static int open_attached(const char *memory, size_t size, int *ret_fd) {
   uintptr_t start = (uintptr_t)memory, end = start + (size + page - 1) / page * page;
   char path[64];
   snprintf(path, sizeof(path), "/proc/self/map_files/%lx-%lx", start, end);
+  bool raised = privilege_raise();
   int fd = open(path, O_RDWR | O_CLOEXEC);
+  privilege_lower(raised);
   if (fd < 0)
     return -errno;
   *ret_fd = fd;

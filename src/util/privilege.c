@@ -29,6 +29,8 @@ static __thread struct {
   mode_t umask;
   bool keep_known;
   bool keep;
+  bool raises_known;
+  bool raises; /* CAP_SYS_ADMIN is permitted, and in effect only for moments */
 } self;
 
 static int capabilities_get(struct capabilities *ret) {
@@ -113,21 +115,46 @@ int privilege_assume(uid_t uid, gid_t gid, mode_t mask) {
   return 0;
 }
 
-int privilege_keep_setid(bool keep) {
-  if (self.keep_known && self.keep == keep)
-    return 0;
+static int put_in_effect(int capability, bool effective) {
   struct capabilities now;
   int r = capabilities_get(&now);
   if (r < 0)
     return r;
-  struct __user_cap_data_struct *word = &now.words[CAP_TO_INDEX(CAP_FSETID)];
-  if (!(word->permitted & CAP_TO_MASK(CAP_FSETID)))
+  struct __user_cap_data_struct *word = &now.words[CAP_TO_INDEX(capability)];
+  if (!(word->permitted & CAP_TO_MASK(capability)))
     return -EPERM;
-  if (keep)
-    word->effective |= CAP_TO_MASK(CAP_FSETID);
+  if (effective)
+    word->effective |= CAP_TO_MASK(capability);
   else
-    word->effective &= ~CAP_TO_MASK(CAP_FSETID);
-  r = capabilities_set(&now);
+    word->effective &= ~CAP_TO_MASK(capability);
+  return capabilities_set(&now);
+}
+
+static bool raises_admin(void) {
+  struct capabilities now;
+  if (!self.raises_known && capabilities_get(&now) == 0) {
+    const struct __user_cap_data_struct *word = &now.words[CAP_TO_INDEX(CAP_SYS_ADMIN)];
+    self.raises = word->permitted & ~word->effective & CAP_TO_MASK(CAP_SYS_ADMIN);
+    self.raises_known = true;
+  }
+  return self.raises;
+}
+
+bool privilege_raise(void) {
+  return raises_admin() && put_in_effect(CAP_SYS_ADMIN, true) == 0;
+}
+
+void privilege_lower(bool raised) {
+  int before = errno;
+  if (raised)
+    put_in_effect(CAP_SYS_ADMIN, false);
+  errno = before;
+}
+
+int privilege_keep_setid(bool keep) {
+  if (self.keep_known && self.keep == keep)
+    return 0;
+  int r = put_in_effect(CAP_FSETID, keep);
   if (r < 0)
     return r;
   self.keep = keep;

@@ -25,5 +25,13 @@ int privilege_assume(uid_t uid, gid_t gid, mode_t umask);
 /* Raises or lowers CAP_FSETID for this thread: raised, set-id bits survive a write or chown. */
 int privilege_keep_setid(bool keep);
 
+/* Puts CAP_SYS_ADMIN in effect for this thread where it is permitted and not in effect, as with a
+ * program file that was given it (confine.h). Returns whether it did; then privilege_lower() follows.
+ * Costs no system call where nothing is to be done. */
+bool privilege_raise(void);
+
+/* Takes it out of effect again, where `raised`. errno is kept. */
+void privilege_lower(bool raised);
+
 /* Is the capability (CAP_… of linux/capability.h) in this thread's effective set? */
 bool privilege_has(int capability);

@@ -1,32 +1,7 @@
 #!/usr/bin/env bats
 # An ordinary user mounts for himself, through fusermount3.
 
-load shell
-
-setup() {
-    mkdir -p "$MNT"
-    chmod 755 "$TEST_DIR"
-    chown "$NOBODY" "$MNT"
-    # As on most systems, whatever this one does: the device is for everybody.
-    mknod -m 666 "$TEST_DIR/fuse" c 10 229
-    mount --bind "$TEST_DIR/fuse" /dev/fuse
-    export HOME=/
-}
-
-teardown() {
-    umount -l /dev/fuse
-    common_teardown
-}
-
-# as_user COMMAND...: a user without rights who may still run set-user-id programs.
-as_user() {
-    setpriv --reuid "$NOBODY" --regid "$NOBODY" --clear-groups --inh-caps=-all "$@"
-}
-
-user_mount() {
-    as_user timeout 30 "$SHMFS" posix "$MNT" ${SHMFS_OPTIONS:+-o "$SHMFS_OPTIONS"} \
-        </dev/null 3>&- 2>"$TEST_DIR/said"
-}
+load user
 
 @test "a user mounts, sees objects, makes own ones, and unmounts" {
     echo "of root" >"$SHM/root"

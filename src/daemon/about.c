@@ -13,6 +13,7 @@
 #include <sys/ioctl.h>
 #include <sys/utsname.h>
 
+#include "daemon/filter.h"
 #include "fs/wire.h"
 #include "util/fd.h"
 
@@ -51,6 +52,7 @@ static const char usage[] =
     "  no_passthrough                data goes through the daemon\n"
     "  no_resend                     behave as on a kernel before 6.9\n"
     "  no_supervise                  one process, for debuggers: a crash ends the mount\n"
+    "  no_seccomp                    no filter of system calls in the process that serves\n"
     "  fsname=NAME                   the source shown in the list of mounts\n"
     "  max_read=BYTES                largest read request\n"
     "  context=, fscontext=, defcontext=, rootcontext=   SELinux labels, for the kernel\n"
@@ -78,6 +80,8 @@ void about_version(void) {
   uname(&kernel);
   printf("shmfs %s\nlibfuse %s\n%s %s\n", SHMFS_VERSION, fuse_pkgversion(), kernel.sysname,
          kernel.release);
+  printf("system call filter: %s\n",
+         filter_is_built_in() ? "built in" : "left out of this build (libseccomp, no sanitizer)");
   int device = open("/dev/fuse", O_RDWR | O_CLOEXEC);
   if (device < 0)
     printf("/dev/fuse: cannot be opened (%s)\n", strerror(errno));

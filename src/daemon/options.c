@@ -123,6 +123,7 @@ static const struct word words[] = {
     {"no_passthrough", SET_FALSE, FIELD(fs.passthrough)},
     {"no_resend", SET_FALSE, FIELD(fs.resend)},
     {"no_supervise", SET_FALSE, FIELD(supervise)},
+    {"no_seccomp", SET_FALSE, FIELD(filter)},
     {"replace", SET_TRUE, FIELD(replace)},
     {"mmap=", SET_MMAP, .text = "coherent or cached"},
     {"shm_dir=", SET_PATH, FIELD(directory), .text = "the path of a directory on a tmpfs"},
@@ -419,6 +420,7 @@ static struct options *options_new(void) {
   options->directory = g_strdup(DEFAULT_DIRECTORY);
   options->fuse_options = g_strdup("");
   options->supervise = true;
+  options->filter = true;
   options->mount_flags = MS_NOSUID | MS_NODEV;
   options->allow_other = geteuid() == 0;
   options->max_threads = DEFAULT_THREADS;

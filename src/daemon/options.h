@@ -30,6 +30,7 @@ struct options {
   bool foreground; /* -f */
   bool debug;      /* -d, implies -f */
   bool supervise;  /* false: -o no_supervise */
+  bool filter;     /* false: -o no_seccomp */
   bool replace;    /* -o replace: take the place of a dead mount */
 
   unsigned long mount_flags; /* MS_RDONLY, MS_NOSUID, … */

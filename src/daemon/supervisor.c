@@ -28,6 +28,7 @@
 
 #include "daemon/background.h"
 #include "daemon/descriptors.h"
+#include "daemon/filter.h"
 #include "daemon/handover.h"
 #include "daemon/mount.h"
 #include "daemon/watcher.h"
@@ -125,6 +126,9 @@ static _Noreturn void run_worker(struct shared *shared, pid_t supervisor) {
   int confined = confine_enter(CONFINE_WORKER);
   if (confined < 0)
     log_warning("the worker keeps capabilities that it does not need: %s", strerror(-confined));
+  int filtered = shared->options->filter && filter_is_built_in() ? filter_enter() : 0;
+  if (filtered < 0)
+    log_warning("the worker runs without a filter of system calls: %s", strerror(-filtered));
   pthread_t thread;
   void *result = GINT_TO_POINTER(WORKER_FAILED);
   int r = pthread_create(&thread, NULL, serve, shared);

@@ -76,6 +76,24 @@ confined() {
     [ "$(cat "$SHM/file")" = served ]
 }
 
+@test "a worker's system calls are filtered, and the supervisor's are not" {
+    "$SHMFS" -V | grep -q '^system call filter: built in' || [ "$SHMFS_VARIANT" = asan ]
+    mount_start
+    worker_of "$(supervisor)"
+    if [ "$SHMFS_VARIANT" = asan ]; then
+        [ "$(status_of "$WORKER" Seccomp)" = "$(status_of "$$" Seccomp)" ]
+    else
+        [ "$(status_of "$WORKER" Seccomp)" = 2 ]
+    fi
+    [ "$(status_of "$(supervisor)" Seccomp)" = "$(status_of "$$" Seccomp)" ]
+}
+
+@test "no_seccomp leaves the filter out" {
+    mount_start no_seccomp
+    worker_of "$(supervisor)"
+    [ "$(status_of "$WORKER" Seccomp)" = "$(status_of "$$" Seccomp)" ]
+}
+
 @test "without a supervisor the one process is confined as well, and takes its mount away" {
     mount_start no_supervise
     pid=$(daemon_processes)

@@ -1,0 +1,12 @@
+/* The system calls that a worker may make: those it does make, found by tracing the tests. Whatever
+ * else it is talked into is refused with EPERM, and the kernel logs it (audit, or dmesg: type=1326). */
+#pragma once
+
+#include <stdbool.h>
+
+/* Was the program built with libseccomp (and without a sanitizer, whose runtime makes more calls)? */
+bool filter_is_built_in(void);
+
+/* Installs the list for this process, its threads and its children, for good. Before there are
+ * threads. 0, or -errno; -ENOSYS when it is not built in. */
+int filter_enter(void);

@@ -5,7 +5,7 @@ function __shmfs_options
     printf "$before%s\n" allow_other no_allow_other default_permissions replace shm_dir= ipcns= \
         prefix= size= nr_objects= max_object= prealloc umask= mode= uid= gid= \
         mmap=coherent mmap=cached entry_timeout= attr_timeout= max_threads= poll= awake= \
-        no_passthrough no_resend no_supervise fsname= max_read= context= fscontext= defcontext= \
+        no_passthrough no_resend no_seccomp no_supervise fsname= max_read= context= fscontext= defcontext= \
         rootcontext= debug defaults ro rw suid nosuid dev nodev exec noexec atime noatime diratime \
         nodiratime relatime norelatime strictatime nostrictatime lazytime nolazytime sync async \
         dirsync symfollow nosymfollow auto noauto nofail

@@ -238,7 +238,7 @@ complete_bash() {
 
 @test "bash completes options, values, views, folders and mounts" {
     [ "$(complete_bash 'shmfs -o no_p')" = no_passthrough ]
-    [ "$(complete_bash 'shmfs -o ro,no_s')" = ro,no_supervise ]
+    [ "$(complete_bash 'shmfs -o ro,no_su')" = ro,no_supervise ]
     [ "$(complete_bash 'shmfs sys')" = sysv ]
     [ "$(complete_bash 'shmfs --rel')" = --reload ]
     [ "$(complete_bash "shmfs posix $TEST_DIR/mn")" = "$MNT" ]
@@ -252,7 +252,7 @@ complete_bash() {
         fish --no-config -c "source $SHARE/fish/vendor_completions.d/shmfs.fish; complete -C '$1'" | cut -f 1
     }
     [ "$(complete_fish 'shmfs -o no_p')" = no_passthrough ]
-    [ "$(complete_fish 'shmfs -o ro,no_s')" = ro,no_supervise ]
+    [ "$(complete_fish 'shmfs -o ro,no_su')" = ro,no_supervise ]
     [ "$(complete_fish 'shmfs sys')" = sysv ]
     mount_start
     [ "$(complete_fish 'shmfs --reload ')" = "$MNT" ]

@@ -232,7 +232,6 @@ static int create_once(struct fs *fs, uint64_t parent, const char *name,
   code = limits_make(fs, &growth);
   if (code < 0)
     return code;
-  int access = fs->features.passthrough ? O_RDONLY : O_RDWR;
   /* An existing file that is opened instead may be one that may not be written. */
   int access = fs->features.passthrough && !fs->options.checks_opens ? O_RDONLY : O_RDWR;
   return store->ops->create(store, parent, name, new, access | (flags & (O_EXCL | O_TRUNC)), ret,

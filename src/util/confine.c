@@ -1,4 +1,4 @@
-/* The lists are found by taking one away and running the tests; what each is for stands beside it.
+/* The lists follow from what the code does: what each capability is for stands beside it.
  *
  * The next program of an upgrade gets what the bounding set holds (root) and never more than its
  * predecessor was permitted (no_new_privs), so the supervisor stays permitted what a worker needs,

@@ -2,17 +2,14 @@
 # variants: default asan
 # shmfsctl says who holds what, with a mount and without one, and removes only what nobody holds.
 
-load shell
+load holders
 
 SHMFSCTL=$(dirname "$SHMFS")/shmfsctl
 KEY=0x000004d2
-HOLDERS=()
 
 setup() {
     mkdir -p "$MNT"
-    install -d -m 777 "$TEST_DIR/holders" # also those of another user
-    READY=$TEST_DIR/holders/ready
-    chmod 755 "$TEST_DIR"
+    holders_setup
     head -c 10000 /dev/urandom >"$SHM/object"
     chmod 644 "$SHM/object"
 }
@@ -25,33 +22,6 @@ teardown() {
 
 ctl() {
     "$SHMFSCTL" "$@"
-}
-
-# Ends the holders. Each is waited for by its id: bats has children of its own.
-release() {
-    local pid
-    for pid in "${HOLDERS[@]}"; do
-        kill -KILL "$pid" 2>/dev/null || true
-        wait "$pid" 2>/dev/null || true
-    done
-    HOLDERS=()
-}
-
-# start_holder COMMAND...: a program that runs hold.py with READY as its first argument, in the background; $! is
-# it. Returns when everything is held.
-start_holder() {
-    rm -f "$READY"
-    "$@" </dev/null >"$TEST_DIR/holder" 2>&1 3>&- 4>&- &
-    HOLDERS+=($!)
-    wait_until 20 test -e "$READY" || {
-        cat "$TEST_DIR/holder"
-        return 1
-    }
-}
-
-# hold WHAT:OBJECT...: a process of our own that holds these.
-hold() {
-    start_holder "$PYTHON" "$HERE/python/hold.py" "$READY" "$@"
 }
 
 # A segment with the key $KEY, or that of $1.

@@ -1,0 +1,40 @@
+# shellcheck shell=bash
+# What the tests with holders of shared memory add to shell.bash: processes that map or open it until the
+# test ends them. "load holders" in place of "load shell"; holders_setup first, and release at the end.
+
+load shell
+
+HOLDERS=()
+
+holders_setup() {
+    install -d -m 777 "$TEST_DIR/holders" # also those of another user
+    READY=$TEST_DIR/holders/ready
+    chmod 755 "$TEST_DIR"
+}
+
+# Ends the holders. Each is waited for by its id: bats has children of its own.
+release() {
+    local pid
+    for pid in "${HOLDERS[@]}"; do
+        kill -KILL "$pid" 2>/dev/null || true
+        wait "$pid" 2>/dev/null || true
+    done
+    HOLDERS=()
+}
+
+# start_holder COMMAND...: a program that runs hold.py with READY as its first argument, in the background; $! is
+# it. Returns when everything is held.
+start_holder() {
+    rm -f "$READY"
+    "$@" </dev/null >"$TEST_DIR/holder" 2>&1 3>&- 4>&- &
+    HOLDERS+=($!)
+    wait_until 20 test -e "$READY" || {
+        cat "$TEST_DIR/holder"
+        return 1
+    }
+}
+
+# hold WHAT:OBJECT...: a process of our own that holds these.
+hold() {
+    start_holder "$PYTHON" "$HERE/python/hold.py" "$READY" "$@"
+}

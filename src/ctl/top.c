@@ -4,6 +4,7 @@
 #include <ncurses.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -16,6 +17,9 @@
 #define HEADING_LINE (SCREEN_SUMMARY_LINES + 1) /* one line is left for messages */
 #define FIRST_ROW (HEADING_LINE + 1)
 
+/* The colours of ls; where there are none, rows differ by being bold. */
+enum { PAIR_NONE, PAIR_ORPHAN, PAIR_DELETED };
+
 struct top {
   char *directory;
   gboolean batch;
@@ -23,7 +27,7 @@ struct top {
   double delay;
 
   enum sample_order order;
-  bool reverse, orphans, deleted, help;
+  bool reverse, orphans, deleted, help, coloured;
   unsigned first; /* of the rows shown */
   const char *message;
   struct sample *sample;
@@ -131,6 +135,13 @@ static void draw_head(const struct top *top) {
   draw_line(HEADING_LINE, filled, A_REVERSE);
 }
 
+static attr_t attributes_of(const struct top *top, const struct object *object) {
+  if (object_is_held(object) && !object->deleted)
+    return A_NORMAL;
+  int pair = object->deleted ? PAIR_DELETED : PAIR_ORPHAN;
+  return A_BOLD | (top->coloured ? (attr_t)COLOR_PAIR(pair) : A_NORMAL);
+}
+
 static void draw_rows(const struct top *top) {
   unsigned skip = top->first;
   int line = FIRST_ROW;
@@ -139,8 +150,7 @@ static void draw_rows(const struct top *top) {
     if (!is_shown(top, row->object) || (skip > 0 && skip--))
       continue;
     g_autofree char *text = screen_row(row);
-    draw_line(line++, text,
-              row->object->deleted || !object_is_held(row->object) ? A_BOLD : A_NORMAL);
+    draw_line(line++, text, attributes_of(top, row->object));
   }
 }
 
@@ -184,6 +194,14 @@ static int live(struct top *top) {
   return r;
 }
 
+/* On the terminal's own background. */
+static bool use_colours(void) {
+  if (getenv("NO_COLOR") || start_color() == ERR || !has_colors() || use_default_colors() == ERR)
+    return false;
+  return init_pair(PAIR_ORPHAN, COLOR_YELLOW, -1) != ERR &&
+         init_pair(PAIR_DELETED, COLOR_RED, -1) != ERR;
+}
+
 /* newterm() says that a terminal cannot be used; initscr() would end the program. */
 static int run_live(struct top *top) {
   SCREEN *screen =
@@ -196,6 +214,7 @@ static int run_live(struct top *top) {
   noecho();
   keypad(stdscr, TRUE);
   curs_set(0);
+  top->coloured = use_colours();
   set_escdelay(25); /* milliseconds: no terminal is that slow any more */
   int r = live(top);
   endwin();

@@ -1,8 +1,8 @@
 """Records shmfsctl ls and shmfsctl top in a terminal, and draws them:  record.py SHMFSCTL OUTPUT
 
-Makes objects, a segment and processes that hold them, with names and users as in a machine where several kinds of
-programs share memory, in the /dev/shm that it finds: scripts/picture gives it one of its own. What is shown is
-what shmfsctl printed."""
+Makes objects, a segment and processes that hold them, with names and users as in a machine
+where several kinds of programs share memory, in the /dev/shm that it finds: scripts/picture
+gives it one of its own. What is shown is what shmfsctl printed."""
 
 import ctypes
 import fcntl
@@ -44,9 +44,9 @@ LIBC.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t] + [ctypes.c_int] * 3 + [
 
 
 def start(command, user, work):
-    """A process with that name, of that user, which does the work once, and again if that returns more of it.
+    """A process with that name, of that user. Returns when it has done the work once.
 
-    Returns when it has been done once."""
+    If the work returns a function, the process goes on with that, and waits otherwise."""
     done, told = os.pipe()
     child = os.fork()
     if child:
@@ -127,7 +127,7 @@ class Recording:
         if self.child == 0:
             size = struct.pack("HHHH", rows, COLUMNS, 0, 0)
             fcntl.ioctl(1, termios.TIOCSWINSZ, size)
-            os.environ.update(TERM="xterm-256color", LC_ALL="C.UTF-8", COLUMNS=str(COLUMNS), LINES=str(rows))
+            os.environ.update(TERM="xterm-256color", LC_ALL="C.UTF-8")
             os.execv(command[0], command)
 
     def read(self, seconds):
@@ -163,7 +163,8 @@ class Recording:
 
 def typed(command):
     """The line of a shell in which the command was typed."""
-    return tuple((c, frozenset({"green"} if c == "#" else {"bold"})) for c in f"# {command}".ljust(COLUMNS))
+    prompt, text = ("#", frozenset({"green"})), f" {command}".ljust(COLUMNS - 1)
+    return (prompt, *((character, frozenset({"bold"})) for character in text))
 
 
 def record_lists(program, commands):
@@ -192,7 +193,8 @@ def main():
     program, output = sys.argv[1:]
     children = prepare()
     try:
-        lists = record_lists(program, [["ls"], ["ls", "-l", "--deleted"], ["who", "camera_front"]])
+        lists = record_lists(
+            program, [["ls"], ["ls", "-l", "--deleted"], ["who", "camera_front"]])
         top = record_top(program)
     finally:
         for child in children:

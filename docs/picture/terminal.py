@@ -1,8 +1,9 @@
-"""A terminal's screen, as far as shmfsctl and ncurses use one: what a program writes becomes cells.
+"""A terminal's screen, as far as ncurses uses one: what a program writes becomes cells.
 
-A cell is a character and its style, a set of "bold", "dim", "reverse" and the names of colours. Control sequences that
-only matter to a real terminal (titles, modes, the cursor's looks) are passed over; one that would move or change
-cells and is not known here is an error, since the picture would be wrong without a sign of it."""
+A cell is a character and its style, a set of "bold", "dim", "reverse" and the names of colours.
+Control sequences that only matter to a real terminal (titles, modes, the cursor's looks) are
+passed over; one that would move or change cells and is not known here is an error, since the
+picture would be wrong without a sign of it."""
 
 import re
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # variants: default asan
-# docs/cookbook.md as it is written there. A test makes what the task's reader has: who leaks, a camera, a server.
+# docs/cookbook.md as it is written there. A test makes what the task's reader has: a leak, a server.
 
 load holders
 
@@ -156,7 +156,8 @@ postgres_start() {
 @test "two dumps" {
     "$PYTHON" -c '
 import struct, sys
-sys.stdout.buffer.write(bytes(4096) + struct.pack("<4I", 100, 200, 300, 400) + bytes(4080))' | shmfsctl load $KEY
+sys.stdout.buffer.write(bytes(4096) + struct.pack("<4I", 100, 200, 300, 400) + bytes(4080))' |
+        shmfsctl load $KEY
     cook "See what changed between two dumps"
 }
 
@@ -180,10 +181,6 @@ make_orders() {
     cook "Share one object between two users"
 }
 
-waits() {
-    grep -q "futex" "/proc/$1/wchan"
-}
-
 @test "a semaphore and a queue" {
     mkdir "$TEST_DIR/mqueue"
     mount -t mqueue mqueue "$TEST_DIR/mqueue"
@@ -191,7 +188,7 @@ waits() {
     "$PYTHON" "$HERE/python/semaphore.py" create /trades 0
     "$PYTHON" "$HERE/python/semaphore.py" wait /trades </dev/null >/dev/null 2>&1 3>&- 4>&- &
     HOLDERS+=($!)
-    wait_until 20 waits $!
+    wait_until 20 shmfsctl who sem.trades
     cook "Free a stuck semaphore, and look at a message queue"
     rm "$TEST_DIR/mqueue/orders"
 }

@@ -10,7 +10,8 @@ load shell
 import collections, sys, xml.etree.ElementTree as tree
 
 texts = collections.Counter(
-    (element.text, element.get("class")) for element in tree.parse(sys.argv[1]).iter() if element.tag.endswith("}text"))
+    (element.text, element.get("class"))
+    for element in tree.parse(sys.argv[1]).iter("{http://www.w3.org/2000/svg}text"))
 for text, style in [
     ("shmfsctl who camera_front", "bold"),
     ("torch_901_4", "yellow"),  # an orphan, and in top

@@ -1,7 +1,8 @@
 """A robot's camera:  camera.py PATH
 
-Thirty times a second it puts a frame into a shared memory object: eight bytes for the frame's number, then 640 x 480
-pixels of grey, a bright bar that wanders over a dark ground. The object appears when it is complete."""
+Thirty times a second it puts a frame into a shared memory object: eight bytes for the frame's
+number, then 640 x 480 pixels of grey, a bright bar that wanders over a dark ground. The object
+appears when it is complete."""
 
 import mmap
 import os

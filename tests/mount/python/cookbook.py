@@ -1,13 +1,13 @@
 """Runs a task of a page of recipes as it is written there:  cookbook.py PAGE TITLE FOLDER
 
-A task is what is under a heading "## TITLE". Its blocks marked "sh" are run in order by one bash, after those
-under the first heading of the page; a block marked "text" is what the one before it prints, and one without prints
-nothing. In such a text "…" stands for anything, a line with nothing else for any lines, and the widths of gaps do
-not count. A comment <!-- test: COMMAND --> is run too: for what the reader does in another way. What is printed
-is kept in FOLDER.
+A task is what is under a heading "## TITLE". Its blocks marked "sh" are run in order by one
+bash, after those under the first heading of the page; a block marked "text" is what the one
+before it prints, and one without prints nothing. In such a text "…" stands for anything, a line
+with nothing else for any lines, and the widths of gaps do not count. A comment <!-- test:
+COMMAND --> is run too: for what the reader does in another way. What is printed is kept in
+FOLDER.
 
-cookbook.py PAGE   prints the titles.
-"""
+cookbook.py PAGE   prints the titles."""
 
 import pathlib
 import re

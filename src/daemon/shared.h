@@ -16,7 +16,8 @@ struct shared {
   unsigned device_number; /* st_dev of the mount, by which it is told from a later one */
   char *program;          /* path of the program file, for an upgrade; NULL: not known */
   int parent; /* write end of the pipe to the process that was started; -1: nobody waits */
-  int ready;  /* eventfd by which a worker tells its supervisor that the mount answers; -1: none */
+  int ready; /* eventfd by which a worker, and then the first watcher, tell their supervisor that the
+              * mount answers; -1: none */
 };
 
 #define SHARED_NONE                                                                                \

@@ -64,7 +64,8 @@ struct supervisor {
   GArray *base; /* descriptors that are no worker's; descriptors.h */
   int signals;  /* signalfd */
   enum phase phase;
-  bool ready;         /* a worker of this program has said that the mount answers */
+  bool ready;         /* a worker of this program has said that the mount answers … */
+  bool look;          /* … and the watcher is to look first */
   bool upgrade_asked; /* before that */
   int status;         /* exit status, once ENDED */
 
@@ -165,8 +166,9 @@ static void start_worker(struct supervisor *supervisor) {
 
 /* Watcher: started again at once, or after a pause when it died young. */
 
-static void start_watcher(struct supervisor *supervisor, bool missed) {
-  pid_t pid = watcher_start(supervisor->shared, missed);
+static void start_watcher(struct supervisor *supervisor) {
+  bool first = supervisor->look && !supervisor->ready;
+  pid_t pid = watcher_start(supervisor->shared, !first);
   supervisor->watcher = MAX(pid, 0);
   supervisor->watch_at = pid < 0 ? now_ms() + PAUSE_MAX_MS : NEVER;
   supervisor->watched = now_ms();
@@ -336,6 +338,10 @@ static void handle_ready(struct supervisor *supervisor) {
   eventfd_t count;
   if (eventfd_read(supervisor->shared->ready, &count) < 0 || supervisor->ready)
     return;
+  if (supervisor->look && supervisor->watcher == 0 && supervisor->watch_at == NEVER) {
+    start_watcher(supervisor);
+    return;
+  }
   supervisor->ready = true;
   int parent = supervisor->shared->parent;
   background_ready(supervisor->shared);
@@ -351,7 +357,7 @@ static void handle_time(struct supervisor *supervisor) {
   if (supervisor->worker == 0 && now >= supervisor->start_at && supervisor->phase == SERVING)
     start_worker(supervisor);
   if (now >= supervisor->watch_at)
-    start_watcher(supervisor, true);
+    start_watcher(supervisor);
   if (supervisor->worker > 0 && now >= supervisor->terminate_at) {
     supervisor->terminate_at = NEVER;
     kill(supervisor->worker, SIGTERM);
@@ -421,8 +427,9 @@ int supervisor_run(struct shared *shared) {
     log_error("%s: cannot be supervised: %s", place(&supervisor), strerror(-r));
     give_up(&supervisor);
   }
-  if (r == 0 && shared->watch >= 0)
-    start_watcher(&supervisor, shared->state->page->init_size > 0);
+  supervisor.look = shared->watch >= 0 && shared->state->page->init_size == 0;
+  if (r == 0 && shared->watch >= 0 && !supervisor.look)
+    start_watcher(&supervisor);
   while (supervisor.phase != ENDED)
     step(&supervisor);
   stop_watcher(&supervisor, WATCHER_END_MS);

@@ -182,3 +182,17 @@ in_own_namespace() {
     [ "$status" != 0 ] && [ "$status" -lt 124 ]
     [ -n "$stderr" ]
 }
+
+# A native change that overtakes the kernel's first look at the root would leave it without permissions.
+@test "the first to come is let in, whatever happens natively meanwhile" {
+    (while :; do : >"$SHM/other" && rm "$SHM/other"; done) 3>&- 4>&- &
+    local busy=$! round
+    for round in {1..12}; do
+        mount_start
+        run_as "$NOBODY" sh -c "echo x >>'$MNT/first$round'" || break
+        mount_stop || break
+        round=done
+    done
+    kill "$busy"
+    [ "$round" = done ]
+}

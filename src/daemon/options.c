@@ -343,10 +343,10 @@ static int apply_operands(struct options *options, int count, char **operands) {
 
 enum { LETTER_RELOAD = 256, LETTER_CHECK_STATE, LETTER_RESUME_STATE };
 
-static int apply_letter(struct options *options, int letter, GString *list) {
+static int apply_letter(struct options *options, int letter, GPtrArray *lists) {
   switch (letter) {
   case 'o':
-    g_string_append_printf(list, "%s%s", list->len ? "," : "", optarg);
+    g_ptr_array_add(lists, g_strdup(optarg));
     return apply_words(options, optarg);
   case 'f':
     options->foreground = true;
@@ -390,7 +390,7 @@ static int complain(int letter, char **argv) {
   return OPTIONS_USAGE;
 }
 
-static int parse_letters(struct options *options, int argc, char **argv, GString *list) {
+static int parse_letters(struct options *options, int argc, char **argv, GPtrArray *lists) {
   static const struct option names[] = {
       {"help", no_argument, NULL, 'h'},
       {"version", no_argument, NULL, 'V'},
@@ -405,7 +405,7 @@ static int parse_letters(struct options *options, int argc, char **argv, GString
   while ((letter = getopt_long(argc, argv, ":o:t:fdVhnsv", names, NULL)) != -1) {
     if (letter == '?' || letter == ':')
       return complain(letter, argv);
-    int status = apply_letter(options, letter, list);
+    int status = apply_letter(options, letter, lists);
     if (status || options->action == ACTION_EXIT)
       return status;
   }
@@ -432,8 +432,9 @@ static struct options *options_new(void) {
   return options;
 }
 
-/* What follows from other options. */
-static void options_complete(struct options *options, const char *program, const char *list) {
+/* What follows from other options. lists: those of -o, as given and not joined: one may end within
+ * quotes or with a backslash. */
+static void options_complete(struct options *options, const char *program, GPtrArray *lists) {
   options->noatime = options->mount_flags & MS_NOATIME;
   options->foreground |= options->debug;
   if (!options->shown)
@@ -445,8 +446,10 @@ static void options_complete(struct options *options, const char *program, const
   g_ptr_array_add(arguments, g_strdup(program));
   if (options->foreground)
     g_ptr_array_add(arguments, g_strdup(options->debug ? "-d" : "-f"));
-  g_ptr_array_add(arguments, g_strdup("-o"));
-  g_ptr_array_add(arguments, g_strdup(*list ? list : "defaults"));
+  for (guint i = 0; i < lists->len; i++) {
+    g_ptr_array_add(arguments, g_strdup("-o"));
+    g_ptr_array_add(arguments, g_strdup(g_ptr_array_index(lists, i)));
+  }
   g_ptr_array_add(arguments, g_strdup(options->source));
   g_ptr_array_add(arguments, g_strdup(options->mount_point));
   g_ptr_array_add(arguments, NULL);
@@ -455,13 +458,13 @@ static void options_complete(struct options *options, const char *program, const
 
 int options_parse(int argc, char **argv, struct options **ret_options) {
   struct options *options = options_new();
-  g_autoptr(GString) list = g_string_new(NULL);
-  int status = parse_letters(options, argc, argv, list);
+  g_autoptr(GPtrArray) lists = g_ptr_array_new_with_free_func(g_free);
+  int status = parse_letters(options, argc, argv, lists);
   if (status) {
     options_free(options);
     return status;
   }
-  options_complete(options, argc > 0 ? argv[0] : "shmfs", list->str);
+  options_complete(options, argc > 0 ? argv[0] : "shmfs", lists);
   *ret_options = options;
   return 0;
 }

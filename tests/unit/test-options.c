@@ -163,7 +163,7 @@ static void test_commas_in_quotes_are_part_of_a_value(void) {
 }
 
 static void test_upgrade_uses_a_line_that_means_the_same(void) {
-  struct options *first = accepted("shmfs -f none . -o ro -o poll=7");
+  struct options *first = accepted("shmfs -f none . -o ro,fsname=a\\ -o poll=7");
   g_autofree char *line = g_strjoinv(" ", first->arguments);
   g_autofree char *resumed = g_strconcat(line, " --resume-state 1,2,-1", NULL);
   struct options *second = accepted(resumed);
@@ -172,6 +172,7 @@ static void test_upgrade_uses_a_line_that_means_the_same(void) {
   g_assert_cmpstr(second->mount_point, ==, first->mount_point);
   g_assert_cmpuint(second->mount_flags, ==, first->mount_flags);
   g_assert_cmpuint(second->poll_us, ==, 7);
+  g_assert_cmpstr(second->shown, ==, "a\\"); /* its backslash does not reach the next -o */
   g_assert_true(second->foreground);
   g_assert_cmpint(second->numbers_count, ==, 3);
   g_assert_cmpint(second->numbers[2], ==, -1);

@@ -217,20 +217,24 @@ static int limit_allocation(const struct lent *lent, int mode, off_t end, struct
 }
 
 static int allocate(const struct lent *lent, int mode, off_t offset, off_t length) {
-  off_t end = 0;
+  off_t end, now = 0;
+  if (offset < 0 || length <= 0)
+    return -EINVAL;
+  if (__builtin_add_overflow(offset, length, &end))
+    return -EFBIG;
   if (lent->opened.fixed && !(mode & FALLOC_FL_PUNCH_HOLE)) {
-    int code = size_of(lent, &end);
+    int code = size_of(lent, &now);
     if (code < 0)
       return code;
-    if (length > end - offset)
+    if (end > now)
       return -ENOSPC;
   }
   auto_growth struct growth growth = {0};
-  int code = limit_allocation(lent, mode, offset + length, &growth);
+  int code = limit_allocation(lent, mode, end, &growth);
   if (code < 0)
     return code;
   if (lent->fd < 0)
-    return allocate_indirect(lent, mode, offset + length);
+    return allocate_indirect(lent, mode, end);
   return fallocate(lent->fd, mode, offset, length) < 0 ? -errno : 0;
 }
 

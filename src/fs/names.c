@@ -101,7 +101,10 @@ static void make(fuse_req_t request, uint64_t parent, const char *name,
 
 void fs_mknod(fuse_req_t request, fuse_ino_t parent, const char *name, mode_t mode, dev_t device) {
   struct store_new new = {.mode = mode, .device = device, .caller = fs_caller(request)};
-  make(request, parent, name, &new);
+  if (S_ISLNK(mode) || S_ISDIR(mode)) /* made by requests of their own, which say more */
+    fs_reply(request, -EINVAL);
+  else
+    make(request, parent, name, &new);
 }
 
 void fs_mkdir(fuse_req_t request, fuse_ino_t parent, const char *name, mode_t mode) {

@@ -33,6 +33,7 @@
 #include "util/privilege.h"
 
 #define MESSAGES_MAX 48 /* of one input */
+#define REPLACEMENTS_MAX 4
 #define BACKING_IDS 512 /* of one input */
 
 enum setup {
@@ -40,9 +41,11 @@ enum setup {
   SETUP_PASSTHROUGH = 1 << 2,
   SETUP_CACHED = 1 << 3,
   SETUP_WATCHED = 1 << 4,
-  SETUP_LIMITS = 1 << 5, /* of the two views that may have any */
-  SETUP_NO_RESEND = 1 << 6,
+  SETUP_LIMITS = 1 << 5,    /* of the two views that may have any */
+  SETUP_NO_RESEND = 3 << 6, /* both bits: a replacement then takes long */
 };
+
+#define SETUP_VIEWS_IPC 2 /* the views from here on show what is no file as well */
 
 /* Of include/uapi/linux/fuse.h: what Linux 6.18 sends. */
 struct init_in {
@@ -123,7 +126,6 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
   device = memfd_create("device", MFD_CLOEXEC);
   g_assert_cmpint(device, >=, 0);
   make_stores();
-  place_reset();
   return 0;
 }
 
@@ -207,13 +209,14 @@ static void send_init(struct served *served, struct message_source *source) {
 
 static void run(struct served *served, struct message_source *source) {
   struct message message;
+  unsigned replaced = 0;
   send_init(served, source);
   for (unsigned i = 0; i < MESSAGES_MAX && message_next(source, &message); i++) {
-    if (message.kind == MESSAGE_REPLACE)
+    if (message.kind == MESSAGE_REPLACE && replaced++ < REPLACEMENTS_MAX)
       replace(served);
     else if (message.kind == MESSAGE_IDLE)
       fs_idle(served->fs, 0);
-    else
+    else if (message.data)
       process(served, source, &message);
     free(message.data);
   }
@@ -241,12 +244,12 @@ static int lowest_free_descriptor(void) {
 }
 
 static void set_up(uint8_t setup, struct served *ret) {
-  bool may_have_limits = (setup & SETUP_VIEW) < 2;
+  bool may_have_limits = (setup & SETUP_VIEW) < SETUP_VIEWS_IPC;
   *ret = (struct served){.store = stores[setup & SETUP_VIEW]};
   backing_ids = 0;
   ret->options.entry_timeout = -1;
   ret->options.passthrough = registers = setup & SETUP_PASSTHROUGH;
-  ret->options.resend = !(setup & SETUP_NO_RESEND);
+  ret->options.resend = (setup & SETUP_NO_RESEND) != SETUP_NO_RESEND;
   ret->options.default_permissions = true;
   ret->options.watched = setup & SETUP_WATCHED;
   ret->options.mmap = setup & SETUP_CACHED ? FS_MMAP_CACHED : FS_MMAP_COHERENT;
@@ -263,6 +266,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   struct served served;
   struct message_source source = {.at = data + 1, .left = size - 1};
   place_reset();
+  if ((data[0] & SETUP_VIEW) >= SETUP_VIEWS_IPC)
+    place_reset_ipc();
   int descriptor = lowest_free_descriptor();
   set_up(data[0], &served);
   run(&served, &source);

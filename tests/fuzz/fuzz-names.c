@@ -168,6 +168,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     return 0;
   const char *text = (const char *)data + 1;
   place_reset();
+  if (!memchr("pvcr", data[0], strlen("pvcr")))
+    place_reset_ipc();
   if (data[0] == 's') {
     check_written("sem", "s", text, size - 1);
   } else if (data[0] == 'q') {

@@ -46,8 +46,9 @@ static void take(struct message_source *source, void *ret, size_t size) {
 static uint64_t node_of(const struct message_source *source, uint64_t wish) {
   if (wish > 255)
     return wish;
-  return wish == 0 || source->nodes == 0 ? 1
-                                         : source->node[wish % MIN(source->nodes, MESSAGE_NODES)];
+  return wish == 0 || source->nodes == 0
+             ? 1
+             : source->node[(wish - 1) % MIN(source->nodes, MESSAGE_NODES)];
 }
 
 /* The node id at `offset` of the body, if the opcode has one there. */

@@ -86,8 +86,9 @@ static void remove_ipc(void) {
     msgctl(msgctl(i, MSG_STAT, &queue), IPC_RMID, NULL);
 }
 
-static void make_ipc(void) {
+void place_reset_ipc(void) {
   struct mq_attr attributes = {.mq_maxmsg = 2, .mq_msgsize = 64};
+  remove_ipc();
   mq_unlink("/q");
   mqd_t queue = mq_open("/q", O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0600, &attributes);
   if (queue >= 0)
@@ -113,8 +114,6 @@ void place_reset(void) {
     err(1, PLACE_DIRECTORY);
   if (fchown(directory, 0, 0) < 0 || fchmod(directory, 01777) < 0)
     err(1, PLACE_DIRECTORY);
-  remove_ipc();
-  make_ipc();
   make_semaphore();
 }
 

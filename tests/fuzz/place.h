@@ -18,9 +18,11 @@ void place_make(void);
 /* A descriptor of PLACE_DIRECTORY, for the process's life. */
 int place_directory(void);
 
-/* As at the beginning: no file, and one of each System V kind, with the key 0x51, a message queue "q"
- * and a semaphore "s". */
+/* As at the beginning: no file but that of a semaphore "s". */
 void place_reset(void);
+
+/* The same for what is no file: one of each System V kind, with the key 0x51, and a message queue "q". */
+void place_reset_ipc(void);
 
 /* Has anything outside PLACE_DIRECTORY been touched? */
 bool place_outside_is_untouched(void);

@@ -164,6 +164,11 @@ static void commit_count(struct state_page *page, uint32_t slot, uint32_t count,
   __atomic_store_n(&redo->valid, 0, __ATOMIC_RELEASE);
 }
 
+/* Not below 0, whatever is released. */
+static uint32_t counted(uint32_t count, int by) {
+  return by < 0 && count < (uint32_t)-by ? 0 : count + (uint32_t)by;
+}
+
 static bool counts(const void *reply) {
   struct wire_out_header header;
   memcpy(&header, reply, sizeof header);
@@ -183,7 +188,7 @@ void journal_commit(struct state *state, const void *reply, size_t size) {
     page->record[in_hand.record].reply_size = (uint16_t)size;
   }
   if (counts(reply))
-    commit_count(page, in_hand.slot, page->slot[in_hand.slot].count + (uint32_t)in_hand.by,
+    commit_count(page, in_hand.slot, counted(page->slot[in_hand.slot].count, in_hand.by),
                  in_hand.record);
   else if (in_hand.record != NO_RECORD)
     set_phase(&page->record[in_hand.record], STATE_DONE);

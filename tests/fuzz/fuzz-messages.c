@@ -228,6 +228,7 @@ static void close_kept(const struct state *state) {
     const struct state_slot *slot = &state->page->slot[i];
     if (!slot->used)
       continue;
+    g_assert_cmpuint(slot->count, <=, MESSAGES_MAX);
     fd_close(slot->fd);
     if (slot->backing_id > 0)
       g_assert_cmpint(close_backing((uint32_t)slot->backing_id), ==, 0);

@@ -154,7 +154,8 @@ static void replace(struct served *served) {
 static unsigned find_reply(uint64_t unique, const unsigned char *written, size_t size,
                            const unsigned char **ret_reply, size_t *ret_size) {
   unsigned found = 0;
-  for (size_t at = 0; at < size;) {
+  size_t at = 0;
+  while (at < size) {
     struct wire_out_header header;
     g_assert_cmpuint(size - at, >=, sizeof header);
     memcpy(&header, written + at, sizeof header);
@@ -238,9 +239,8 @@ static void close_kept(const struct state *state) {
 }
 
 static int lowest_free_descriptor(void) {
-  int fd = fcntl(device, F_DUPFD_CLOEXEC, 0);
+  auto_fd int fd = fcntl(device, F_DUPFD_CLOEXEC, 0);
   g_assert_cmpint(fd, >=, 0);
-  close(fd);
   return fd;
 }
 
@@ -275,7 +275,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   fs_free(served.fs);
   close_kept(served.state);
   state_free(served.state);
-  g_assert_cmpint(lowest_free_descriptor(), ==, descriptor);
+  int left = lowest_free_descriptor();
+  g_assert_cmpint(left, ==, descriptor);
   g_assert_true(place_outside_is_untouched());
   g_assert_cmpint(ftruncate(device, 0), ==, 0);
   return 0;

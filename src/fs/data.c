@@ -119,7 +119,7 @@ static int bound(const struct lent *lent, size_t *size, off_t offset) {
 
 static ssize_t write_at(const struct lent *lent, const char *data, size_t size, off_t offset) {
   auto_growth struct growth growth = {0};
-  int code = bound(lent, &size, offset);
+  int code = offset < 0 ? -EINVAL : bound(lent, &size, offset);
   if (code == 0)
     code = limits_write(lent->fs, lent->node, lent->fd, offset, &size, &growth);
   if (code < 0)
@@ -270,6 +270,8 @@ static ssize_t copy(const struct lent *from, off_t from_offset, const struct len
                     off_t to_offset, size_t size) {
   if (from->fd < 0 || to->fd < 0)
     return -EXDEV; /* the caller copies by reading and writing */
+  if (from_offset < 0 || to_offset < 0)
+    return -EINVAL;
   off_t end = 0;
   size = MIN(size, COPY_MAX);
   int code = bound(to, &size, to_offset);

@@ -10,6 +10,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "fs/command.h"
 #include "fs/internal.h"
 #include "fs/limits.h"
 #include "util/fd.h"
@@ -36,7 +37,7 @@ static bool suits(int fd, int access) {
 }
 
 static int lend(struct fs *fs, uint64_t node, int access, struct lent *ret) {
-  struct lent lent = {.fs = fs, .node = node, .own = -1, .fd = -1};
+  struct lent lent = {.fs = fs, .node = node, .opened.fd = -1, .own = -1, .fd = -1};
   lent.found = opens_find(fs->opens, node, &lent.opened);
   if (lent.found && lent.opened.fd >= 0 && !lent.opened.indirect && suits(lent.opened.fd, access)) {
     lent.fd = lent.opened.fd;
@@ -182,13 +183,27 @@ static ssize_t append(const struct lent *lent, const char *data, size_t size) {
   return append_end(lent, data, size);
 }
 
+/* Neither a descriptor, as staged files have one too, nor a fixed size. */
+static bool takes_commands(const struct lent *lent) {
+  return lent->own < 0 && lent->opened.fd < 0 && !lent->opened.fixed;
+}
+
+static ssize_t write_lent(const struct lent *lent, const char *data, size_t size, off_t offset,
+                          int flags) {
+  struct fs *fs = lent->fs;
+  if (takes_commands(lent)) {
+    int code = command_run(fs->state, fs->store, lent->node, data, size);
+    return code < 0 ? code : (ssize_t)size;
+  }
+  return flags & O_APPEND ? append(lent, data, size) : write_at(lent, data, size, offset);
+}
+
 void fs_write(fuse_req_t request, fuse_ino_t node, const char *data, size_t size, off_t offset,
               struct fuse_file_info *file) {
   auto_lent struct lent lent = {0};
   ssize_t length = lend(fs_of(request), node, O_RDWR, &lent);
   if (length == 0)
-    length =
-        file->flags & O_APPEND ? append(&lent, data, size) : write_at(&lent, data, size, offset);
+    length = write_lent(&lent, data, size, offset, file->flags);
   if (length < 0)
     fs_reply(request, (int)length);
   else

@@ -70,7 +70,7 @@ static void count_request(struct state_page *page, const struct wire_in_header *
 /* The answer that an earlier worker did not get across, for the message's present unique id. */
 static bool kept_reply(const struct state_record *record, uint64_t unique, void *ret_reply,
                        size_t *ret_size) {
-  if (record->phase != STATE_DONE)
+  if (__atomic_load_n(&record->phase, __ATOMIC_ACQUIRE) != STATE_DONE)
     return false;
   struct wire_out_header header;
   memcpy(ret_reply, record->reply, record->reply_size);
@@ -193,6 +193,27 @@ void journal_commit(struct state *state, const void *reply, size_t size) {
   else if (in_hand.record != NO_RECORD)
     set_phase(&page->record[in_hand.record], STATE_DONE);
   pthread_mutex_unlock(&state->lock);
+}
+
+pid_t *journal_agent(struct state *state) {
+  return in_hand.record == NO_RECORD ? NULL : &state->page->record[in_hand.record].agent;
+}
+
+/* Nobody else writes to a record that is begun. */
+void journal_commit_as_agent(struct state *state, const void *reply, size_t size) {
+  struct state_record *record = &state->page->record[in_hand.record];
+  memcpy(record->reply, reply, size);
+  record->reply_size = (uint16_t)size;
+  set_phase(record, STATE_DONE);
+  in_hand.committed = true;
+}
+
+bool journal_kept(struct state *state, void *ret_reply) {
+  size_t size;
+  if (!kept_reply(&state->page->record[in_hand.record], in_hand.unique, ret_reply, &size))
+    return false;
+  in_hand.committed = true;
+  return true;
 }
 
 void journal_settle(struct state *state, void (*fn)(void *data, const void *reply, size_t size),

@@ -46,6 +46,17 @@ void journal_count(uint32_t slot, int by);
  * hand, if it began one or counts. */
 void journal_commit(struct state *state, const void *reply, size_t size);
 
+/* Where the record of the request in hand keeps the process id of its agent (command.h), 0 to begin with.
+ * NULL without a record. */
+pid_t *journal_agent(struct state *state);
+
+/* As journal_commit(), of a request that was begun and counts nothing, and without taking a lock. */
+void journal_commit_as_agent(struct state *state, const void *reply, size_t size);
+
+/* Has the request in hand been committed since it was taken, by the agent of its first run? Then
+ * *ret_reply (WIRE_REPLY_KEPT bytes) is the answer to give. */
+bool journal_kept(struct state *state, void *ret_reply);
+
 /* Calls fn with each reply that was committed but perhaps not written, and frees its record. */
 void journal_settle(struct state *state, void (*fn)(void *data, const void *reply, size_t size),
                     void *data);

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "fs/wire.h"
 
@@ -30,8 +31,11 @@ enum state_phase {
 
 /* One request that must not be carried out twice. */
 struct state_record {
-  uint64_t unique;     /* as read, with WIRE_UNIQUE_RESEND */
-  uint64_t before;     /* what the request found before it did anything; see once.h */
+  uint64_t unique; /* as read, with WIRE_UNIQUE_RESEND */
+  union {
+    uint64_t before; /* what the request found before it did anything; see once.h */
+    pid_t agent;     /* of a command, the process that carries it out; 0: none yet; see command.h */
+  };
   uint32_t phase;      /* enum state_phase; commits the others */
   uint16_t reply_size; /* bytes */
   uint16_t again;      /* replacements of the worker that it has waited through while started */

@@ -197,12 +197,24 @@ static int mqueue_get_text(struct store *store, uint64_t node, struct text *text
   return add_status(fd, text);
 }
 
-static int mqueue_command(struct store *store, uint64_t node, const char *data, size_t size) {
+struct message {
+  int fd;
+  const char *text;
+  size_t size;
+};
+
+static int send_message(void *data) {
+  const struct message *message = data;
+  return mq_send(message->fd, message->text, message->size, 0) < 0 ? -errno : 0;
+}
+
+static int mqueue_command(struct store *store, uint64_t node, const char *data, size_t size,
+                          struct store_act *act) {
+  struct message message = {.text = data, .size = size};
   auto_fd int fd = -1;
   int r = open_queue(mqueue_of(store), node, O_WRONLY, &fd);
-  if (r < 0)
-    return r;
-  return mq_send(fd, data, size, 0) < 0 ? -errno : 0;
+  message.fd = fd;
+  return r < 0 ? r : act->perform(act, send_message, &message);
 }
 
 static int change_by_path(const char *path, const struct store_change *change) {

@@ -211,11 +211,21 @@ static int act(sem_t *semaphore, int by) {
   return r;
 }
 
-static int act_on_file(int fd, int by) {
+struct order {
+  sem_t *semaphore;
+  int by;
+};
+
+static int obey(void *data) {
+  const struct order *order = data;
+  return act(order->semaphore, order->by);
+}
+
+static int act_on_file(int fd, int by, struct store_act *how) {
   sem_t *semaphore = mmap(NULL, sizeof(sem_t), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   if (semaphore == MAP_FAILED)
     return -errno;
-  int r = act(semaphore, by);
+  int r = how->perform(how, obey, &(struct order){.semaphore = semaphore, .by = by});
   munmap(semaphore, sizeof(sem_t));
   return r;
 }
@@ -241,13 +251,14 @@ static int parse(const char *data, size_t size) {
   return times >= 1 && times <= SEM_POST_MAX ? (int)times : -EINVAL;
 }
 
-static int sem_command(struct store *store, uint64_t node, const char *data, size_t size) {
+static int sem_command(struct store *store, uint64_t node, const char *data, size_t size,
+                       struct store_act *act) {
   auto_fd int fd = -1;
   int by = parse(data, size);
   if (by < -1)
     return by;
   int r = open_file(sem_of(store), node, O_RDWR, &fd);
-  return r < 0 ? r : act_on_file(fd, by);
+  return r < 0 ? r : act_on_file(fd, by, act);
 }
 
 static int sem_change(struct store *base, uint64_t node, const struct store_change *change) {

@@ -65,10 +65,19 @@ struct store_change {
 
 /* How an opened file's data is reached. */
 struct store_file {
-  int fd;          /* owned by the caller; -1: data only through ops->read and ops->write */
+  int fd;          /* owned by the caller; -1: data only through ops->read and ops->write, or, when
+                    * the size is not fixed, ops->command */
   bool fixed_size; /* writes must be bounded by the size: the daemon serves them, maps go direct */
   bool staged;     /* not yet the memory that its name will stand for (a segment whose size is not
                     * known): no passthrough, no shared map, and close() is told to ops->flush */
+};
+
+/* How a write that is a command is to be carried out: an act outside of this process (a message is
+ * sent), which must not be done twice though this process may be killed. When all is prepared the store
+ * has perform() call fn(data), which does the act and nothing else: it neither takes locks nor memory.
+ * What fn returned, or -EIO when nobody can know. */
+struct store_act {
+  int (*perform)(struct store_act *act, int (*fn)(void *data), void *data);
 };
 
 /* One name of a listing. Return 0 to go on, 1 to stop *before* this one (it did not fit).
@@ -151,8 +160,13 @@ struct store_ops {
   /* A close(2) of a staged file: what its error is, is close()'s. NULL where nothing is staged. */
   int (*flush)(struct store *store, uint64_t node);
 
-  /* Data of files that have no descriptor (store_file.fd -1); NULL in stores without such. */
+  /* Data of files that have no descriptor (store_file.fd -1); NULL in stores without such. Writing the
+   * same again changes nothing. */
   ssize_t (*read)(struct store *store, uint64_t node, void *buffer, size_t size, off_t offset);
   ssize_t (*write)(struct store *store, uint64_t node, const void *buffer, size_t size,
                    off_t offset);
+
+  /* A write to a file that has neither a descriptor nor a fixed size; NULL in stores without such. */
+  int (*command)(struct store *store, uint64_t node, const void *data, size_t size,
+                 struct store_act *act);
 };

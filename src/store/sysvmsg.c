@@ -92,16 +92,30 @@ static int why_not_sent(int id, size_t size, int error) {
   return error == EINVAL || size > queue.msg_qbytes ? -EMSGSIZE : -error;
 }
 
-static int msg_command(struct store *store, uint64_t node, const char *data, size_t size) {
+struct message {
+  int queue;
+  size_t size;
+  struct msgbuf *text;
+};
+
+static int send_message(void *data) {
+  const struct message *message = data;
+  if (msgsnd(message->queue, message->text, message->size, IPC_NOWAIT) < 0)
+    return why_not_sent(message->queue, message->size, errno);
+  return 0;
+}
+
+static int msg_command(struct store *store, uint64_t node, const char *data, size_t size,
+                       struct store_act *act) {
   (void)store;
-  int id = text_id_of(node);
-  struct msgbuf *message = g_try_malloc(sizeof(struct msgbuf) + size);
-  if (!message)
+  struct message message = {.queue = text_id_of(node), .size = size};
+  message.text = g_try_malloc(sizeof(struct msgbuf) + size);
+  if (!message.text)
     return -ENOMEM;
-  message->mtype = MESSAGE_TYPE;
-  memcpy(message->mtext, data, size);
-  int r = msgsnd(id, message, size, IPC_NOWAIT) < 0 ? why_not_sent(id, size, errno) : 0;
-  g_free(message);
+  message.text->mtype = MESSAGE_TYPE;
+  memcpy(message.text->mtext, data, size);
+  int r = act->perform(act, send_message, &message);
+  g_free(message.text);
   return r;
 }
 

@@ -357,17 +357,16 @@ static ssize_t text_read(struct store *store, uint64_t node, void *buffer, size_
   return (ssize_t)size;
 }
 
-static ssize_t text_write(struct store *store, uint64_t node, const void *buffer, size_t size,
-                          off_t offset) {
-  (void)offset;
+static int text_command(struct store *store, uint64_t node, const void *data, size_t size,
+                        struct store_act *act) {
   int r = check_file(store, node);
-  if (r == 0 && !kind_of(store)->command)
-    r = -EPERM;
-  if (r == 0 && size > TEXT_WRITE_MAX)
-    r = -EMSGSIZE;
-  if (r == 0)
-    r = kind_of(store)->command(store, node, buffer, size);
-  return r < 0 ? r : (ssize_t)size;
+  if (r < 0)
+    return r;
+  if (!kind_of(store)->command)
+    return -EPERM;
+  if (size > TEXT_WRITE_MAX)
+    return -EMSGSIZE;
+  return kind_of(store)->command(store, node, data, size, act);
 }
 
 static const struct store_ops text_ops = {
@@ -394,7 +393,7 @@ static const struct store_ops text_ops = {
     .set_xattr = text_set_xattr,
     .remove_xattr = text_remove_xattr,
     .read = text_read,
-    .write = text_write,
+    .command = text_command,
 };
 
 void text_store_init(struct text_store *store, const struct text_kind *kind) {

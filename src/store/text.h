@@ -81,8 +81,9 @@ struct text_kind {
   /* Of a file or of STORE_ROOT: mode, owner, times; the rest is put right here. -ESTALE. */
   int (*get_attributes)(struct store *store, uint64_t node, struct stat *ret);
   int (*get_text)(struct store *store, uint64_t node, struct text *text);
-  /* Obeys. NULL: nothing can be written (-EPERM). */
-  int (*command)(struct store *store, uint64_t node, const char *data, size_t size);
+  /* Obeys. NULL: nothing can be written (-EPERM). act: see store.h. */
+  int (*command)(struct store *store, uint64_t node, const char *data, size_t size,
+                 struct store_act *act);
   /* Changes mode, owner and times, as far as the mask has them. */
   int (*change)(struct store *store, uint64_t node, const struct store_change *change);
   int (*remove)(struct store *store, const char *name);

@@ -302,6 +302,17 @@ static ssize_t tree_write(struct store *base, uint64_t node, const void *buffer,
   return place.store->ops->write(place.store, place.node, buffer, size, offset);
 }
 
+static int tree_command(struct store *base, uint64_t node, const void *data, size_t size,
+                        struct store_act *act) {
+  struct tree_place place;
+  int r = place_of_file(tree_of(base), node, &place);
+  if (r < 0)
+    return r;
+  if (!place.store->ops->command)
+    return -EOPNOTSUPP;
+  return place.store->ops->command(place.store, place.node, data, size, act);
+}
+
 static const struct store_ops tree_ops = {
     .free = tree_free,
     .lookup = tree_lookup,
@@ -328,6 +339,7 @@ static const struct store_ops tree_ops = {
     .flush = tree_flush,
     .read = tree_read,
     .write = tree_write,
+    .command = tree_command,
 };
 
 /* The message queues may be missing. */

@@ -1,7 +1,7 @@
 #!/usr/bin/env bats
 # Everything in one tree, with shell tools.
 
-load shell
+load recovery
 
 SOURCE=all
 
@@ -156,4 +156,9 @@ key_of() {
     [ -z "$(find "$MNT" -printf '%i\n' | sort | uniq -d)" ]
     run cmp "$MNT/sem/s" "$MNT/posix/sem.s"
     expect 1 differ
+}
+
+@test "what is obeyed is obeyed once, although workers are killed" {
+    mount_start
+    disturbed kill_while 0.03 "$PYTHON" "$HERE/python/commands.py" "$MNT" 6
 }

@@ -121,6 +121,17 @@ static void sends_a_write_as_a_message(struct fixture *f, gconstpointer data) {
   unmake(queue, "/q");
 }
 
+static void a_message_is_one_act(struct fixture *f, gconstpointer data) {
+  (void)data;
+  if (!isolated())
+    return;
+  mqd_t queue = make("/q");
+  uint64_t node = lookup(f->store, "q");
+  expect_no_act(f->store, node, "x");
+  expect_line(f->store, node, "curmsgs 0");
+  unmake(queue, "/q");
+}
+
 static void shows_and_changes_mode_and_owner(struct fixture *f, gconstpointer data) {
   struct stat raw;
   (void)data;
@@ -203,6 +214,7 @@ int main(int argc, char **argv) {
   TEST(tells_without_receiving);
   TEST(tells_who_is_notified);
   TEST(sends_a_write_as_a_message);
+  TEST(a_message_is_one_act);
   TEST(shows_and_changes_mode_and_owner);
   TEST(removes_and_forgets);
   TEST(keeps_positions_and_nodes);

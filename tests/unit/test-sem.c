@@ -102,9 +102,21 @@ static void refuses_what_it_does_not_know(struct fixture *f, gconstpointer data)
   uint64_t node = lookup(f->store, "s");
   for (const char *const *text = wrong; *text; text++)
     g_assert_cmpint((int)command(f->store, node, *text), ==, -EINVAL);
-  g_assert_cmpint((int)f->store->ops->write(f->store, node, "+1\0", 3, 0), ==, -EINVAL);
+  g_assert_cmpint(command_of(f->store, node, "+1\0", 3), ==, -EINVAL);
   g_assert_cmpint(value_of(semaphore), ==, 3);
   expect_refusals(f->store, "s", node);
+  sem_close(semaphore);
+}
+
+static void a_command_is_one_act(struct fixture *f, gconstpointer data) {
+  (void)data;
+  if (!isolated())
+    return;
+  sem_t *semaphore = make("/s", 3);
+  uint64_t node = lookup(f->store, "s");
+  expect_no_act(f->store, node, "+2");
+  expect_no_act(f->store, node, "-1");
+  g_assert_cmpint(value_of(semaphore), ==, 3);
   sem_close(semaphore);
 }
 
@@ -250,6 +262,7 @@ int main(int argc, char **argv) {
   TEST(shows_names_and_values);
   TEST(posts_and_takes);
   TEST(refuses_what_it_does_not_know);
+  TEST(a_command_is_one_act);
   TEST(does_not_overflow);
   TEST(wakes_who_waits);
   TEST(removes_and_forgets);

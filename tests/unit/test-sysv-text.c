@@ -193,6 +193,17 @@ static void sends_a_write_as_a_message(struct fixture *f, gconstpointer data) {
   g_assert_cmpint((int)command(f->msg, node, "x"), ==, -ESTALE);
 }
 
+static void a_message_is_one_act(struct fixture *f, gconstpointer data) {
+  (void)data;
+  if (!isolated())
+    return;
+  int id = make_queue(KEY);
+  uint64_t node = lookup(f->msg, NAME);
+  expect_no_act(f->msg, node, "x");
+  expect_line(f->msg, node, "qnum 0");
+  remove_queue(id);
+}
+
 static void says_what_a_small_queue_never_takes(struct fixture *f, gconstpointer data) {
   struct msqid_ds queue;
   (void)data;
@@ -290,6 +301,7 @@ int main(int argc, char **argv) {
   TEST(names_by_key_or_id);
   TEST(tells_of_a_queue_without_receiving);
   TEST(sends_a_write_as_a_message);
+  TEST(a_message_is_one_act);
   TEST(says_what_a_small_queue_never_takes);
   TEST(changes_and_removes);
   TEST(a_slot_used_again_is_another);

@@ -95,8 +95,50 @@ static inline void expect_line(struct store *store, uint64_t node, const char *l
     g_error("no line '%s' in:\n%s", line, text);
 }
 
+/* Performs, or refuses to. */
+struct acts_seen {
+  struct store_act act;
+  int refusal;
+  unsigned performed;
+  int result;
+};
+
+static inline int perform(struct store_act *act, int (*fn)(void *data), void *data) {
+  struct acts_seen *seen = (struct acts_seen *)act;
+  seen->performed++;
+  seen->result = seen->refusal < 0 ? seen->refusal : fn(data);
+  return seen->result;
+}
+
+/* One act at most, whose result is the answer; without one there is an error. */
+static inline int command_seen(struct store *store, uint64_t node, const void *data, size_t size,
+                               struct acts_seen *seen) {
+  seen->act.perform = perform;
+  int r = store->ops->command(store, node, data, size, &seen->act);
+  g_assert_cmpuint(seen->performed, <=, 1);
+  if (seen->performed)
+    g_assert_cmpint(seen->result, ==, r);
+  else
+    g_assert_cmpint(r, <, 0);
+  return r;
+}
+
+static inline int command_of(struct store *store, uint64_t node, const void *data, size_t size) {
+  struct acts_seen seen = {0};
+  return command_seen(store, node, data, size, &seen);
+}
+
+/* As write(2) would answer. */
 static inline ssize_t command(struct store *store, uint64_t node, const char *text) {
-  return store->ops->write(store, node, text, strlen(text), 17);
+  int r = command_of(store, node, text, strlen(text));
+  return r < 0 ? r : (ssize_t)strlen(text);
+}
+
+/* All that a command does is its act. */
+static inline void expect_no_act(struct store *store, uint64_t node, const char *text) {
+  struct acts_seen seen = {.refusal = -EIO};
+  g_assert_cmpint(command_seen(store, node, text, strlen(text), &seen), ==, -EIO);
+  g_assert_cmpuint(seen.performed, ==, 1);
 }
 
 struct names_seen {

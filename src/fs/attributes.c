@@ -9,6 +9,7 @@
 
 #include "fs/internal.h"
 #include "fs/limits.h"
+#include "store/text.h"
 #include "util/fd.h"
 
 /* Seconds, while the directory is watched and nobody has it open (directory.c). */
@@ -21,8 +22,11 @@ double fs_attr_timeout(const struct fs *fs, uint64_t node) {
 
 static int attributes_of_kept(struct fs *fs, uint64_t node, struct stat *ret) {
   auto_fd int fd = opens_dup_fd(fs->opens, node);
+  struct store *store = fs->store;
   if (fd < 0)
     return -ESTALE;
+  if (store->ops->get_kept_attributes)
+    return store->ops->get_kept_attributes(store, node, fd, ret);
   return fstat(fd, ret) < 0 ? -errno : 0;
 }
 
@@ -141,6 +145,15 @@ void fs_setattr(fuse_req_t request, fuse_ino_t node, struct stat *attributes, in
 }
 
 #if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 18)
+/* Of what is open and gone for the store there is no more than attributes. */
+static int kept_statx(struct fs *fs, uint64_t node, unsigned mask, struct statx *ret) {
+  struct stat attributes;
+  int code = fs_live_attributes(fs, node, &attributes);
+  if (code == 0)
+    text_to_statx(&attributes, mask, ret);
+  return code;
+}
+
 /* Asked only for what attributes do not have: the time of birth. */
 void fs_statx(fuse_req_t request, fuse_ino_t node, int flags, int mask,
               struct fuse_file_info *file) {
@@ -149,6 +162,8 @@ void fs_statx(fuse_req_t request, fuse_ino_t node, int flags, int mask,
   struct statx answer;
   unsigned asked = (unsigned)mask | STATX_BASIC_STATS;
   int code = fs->store->ops->get_statx(fs->store, node, asked, &answer);
+  if (code == -ESTALE)
+    code = kept_statx(fs, node, asked, &answer);
   if (code == 0 && answer.stx_nlink == 0 && !opens_is_open(fs->opens, node))
     code = -ESTALE;
   if (code < 0)

@@ -101,6 +101,10 @@ struct store_ops {
   int (*get_attributes)(struct store *store, uint64_t node, struct stat *ret);
   int (*get_statx)(struct store *store, uint64_t node, unsigned mask, struct statx *ret);
 
+  /* The attributes of an inode that is gone (-ESTALE) but for fd, which open() gave for it. NULL: those
+   * that fstat(2) tells. */
+  int (*get_kept_attributes)(struct store *store, uint64_t node, int fd, struct stat *ret);
+
   /* Applies the changes and returns the attributes after them. fd: an open descriptor of the node
    * that the caller has at hand, or -1. */
   int (*change)(struct store *store, uint64_t node, int fd, const struct store_change *change,

@@ -27,6 +27,7 @@ static inline struct sysv_store *sysv_of(struct store *store) {
 /* sysv-segment.c: one segment, by its shmid. */
 
 uint64_t sysv_node(int id);
+ino_t sysv_ino(int id); /* the inode number that it shows */
 bool sysv_is_segment(uint64_t node);
 int sysv_id(uint64_t node);
 

@@ -33,7 +33,11 @@
 #define COPY_MAX 0x7ffff000
 
 uint64_t sysv_node(int id) {
-  return (uint64_t)((uint32_t)id | NODE_TAG) << 32;
+  return (uint64_t)sysv_ino(id) << 32;
+}
+
+ino_t sysv_ino(int id) {
+  return (uint32_t)id | NODE_TAG;
 }
 
 bool sysv_is_segment(uint64_t node) {
@@ -78,7 +82,7 @@ static time_t latest(time_t a, time_t b) {
 
 void sysv_fill(int id, const struct shmid_ds *segment, struct stat *ret) {
   *ret = (struct stat){
-      .st_ino = (uint32_t)id | NODE_TAG,
+      .st_ino = sysv_ino(id),
       .st_mode = S_IFREG | (segment->shm_perm.mode & PERMISSIONS),
       .st_nlink = segment->shm_perm.mode & SHM_DEST ? 0 : 1,
       .st_uid = segment->shm_perm.uid,

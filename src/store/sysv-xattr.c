@@ -133,14 +133,15 @@ static ssize_t give(const void *value, size_t length, void *buffer, size_t size)
   return (ssize_t)length;
 }
 
-/* The segment of the node; -ENODATA when it is none (yet). */
+/* The segment of the node; -ENODATA when it is none yet, or no longer: the question is about what
+ * somebody has open, since a name that is out of date is found out before. */
 static int segment_of(struct store *base, uint64_t node, int *ret_id, struct shmid_ds *ret) {
   int id;
   int r = sysv_segment_of(sysv_of(base), node, &id);
   if (r == 0)
     r = sysv_stat(id, ret);
   if (r < 0)
-    return r == -EISDIR ? -ENODATA : r;
+    return r == -EISDIR || r == -ESTALE ? -ENODATA : r;
   *ret_id = id;
   return 0;
 }

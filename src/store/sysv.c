@@ -1,5 +1,6 @@
 /* The sysv store: what belongs to the store as a whole, and the operations that end in a few calls. */
 #include "store/sysv-internal.h"
+#include "store/text.h"
 #include "util/privilege.h"
 
 #include <errno.h>
@@ -53,31 +54,25 @@ static int get_attributes(struct store *base, uint64_t node, struct stat *ret) {
   return r;
 }
 
-static struct statx_timestamp timestamp(struct timespec time) {
-  return (struct statx_timestamp){.tv_sec = time.tv_sec, .tv_nsec = (uint32_t)time.tv_nsec};
+/* Owner and mode went with the segment, and those of the memory's file are others, which let everybody
+ * in. Whoever has it open keeps what he has; nobody is given more (but root). */
+static int get_kept_attributes(struct store *base, uint64_t node, int fd, struct stat *ret) {
+  (void)base;
+  if (fstat(fd, ret) < 0)
+    return -errno;
+  if (sysv_is_segment(node))
+    ret->st_ino = sysv_ino(sysv_id(node));
+  ret->st_mode &= S_IFMT;
+  ret->st_nlink = 0;
+  return 0;
 }
 
 static int get_statx(struct store *base, uint64_t node, unsigned mask, struct statx *ret) {
-  (void)mask;
   struct stat known;
   int r = get_attributes(base, node, &known);
-  if (r < 0)
-    return r;
-  *ret = (struct statx){
-      .stx_mask = STATX_BASIC_STATS,
-      .stx_blksize = (uint32_t)known.st_blksize,
-      .stx_nlink = (uint32_t)known.st_nlink,
-      .stx_uid = known.st_uid,
-      .stx_gid = known.st_gid,
-      .stx_mode = (uint16_t)known.st_mode,
-      .stx_ino = known.st_ino,
-      .stx_size = (uint64_t)known.st_size,
-      .stx_blocks = (uint64_t)known.st_blocks,
-      .stx_atime = timestamp(known.st_atim),
-      .stx_mtime = timestamp(known.st_mtim),
-      .stx_ctime = timestamp(known.st_ctim),
-  };
-  return 0;
+  if (r == 0)
+    text_to_statx(&known, mask, ret);
+  return r;
 }
 
 static int lookup(struct store *base, uint64_t parent, const char *name, struct store_entry *ret) {
@@ -209,6 +204,7 @@ static const struct store_ops sysv_ops = {
     .find = find,
     .get_attributes = get_attributes,
     .get_statx = get_statx,
+    .get_kept_attributes = get_kept_attributes,
     .change = change,
     .read_link = read_link,
     .make = make,

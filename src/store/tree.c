@@ -152,6 +152,16 @@ static int tree_get_attributes(struct store *base, uint64_t node, struct stat *r
   return 0;
 }
 
+static int tree_get_kept_attributes(struct store *base, uint64_t node, int fd, struct stat *ret) {
+  struct tree_place place;
+  int r = tree_place_of(tree_of(base), node, &place);
+  if (r < 0)
+    return r;
+  if (place.store && place.store->ops->get_kept_attributes)
+    return place.store->ops->get_kept_attributes(place.store, place.node, fd, ret);
+  return fstat(fd, ret) < 0 ? -errno : 0;
+}
+
 static int tree_get_statx(struct store *base, uint64_t node, unsigned mask, struct statx *ret) {
   const struct tree_store *tree = tree_of(base);
   struct tree_place place;
@@ -319,6 +329,7 @@ static const struct store_ops tree_ops = {
     .find = tree_find,
     .get_attributes = tree_get_attributes,
     .get_statx = tree_get_statx,
+    .get_kept_attributes = tree_get_kept_attributes,
     .change = tree_change,
     .read_link = tree_read_link,
     .make = tree_make,

@@ -30,6 +30,12 @@ MEASURES = {
     "life": ("create, size, map, touch, close, unlink", 0.16),
     "list": ("list 5,000 names", 1.0),
     "list_changed": ("list 5,000 names, changed meanwhile", None),
+    "segment_copy": ("segment: copy from a mapping", 0.90),
+    "segment_read": ("segment: 1 MiB reads", 0.90),
+    "segment_read_file": ("segment: 1 MiB reads, beside read()", 0.95),
+    "segment_write": ("segment: 1 MiB writes", None),
+    "segment_store": ("segment: stores to a mapping", 0.95),
+    "segment_fault": ("segment: map and fault in", None),
 }
 OTHERS = ["passthrough_hp", "bindfs"]
 MEMORY_LIMIT_KIB = 4096
@@ -83,6 +89,8 @@ def others_table(best):
     yield "| | shmfs | " + " | ".join(OTHERS) + " |"
     yield "|---|---:|" + "---:|" * len(OTHERS)
     for measure, (title, _) in MEASURES.items():
+        if not any(measure in best.get(system, {}) for system in OTHERS):
+            continue
         cells = [show_ratio(ratio(best, system, measure)) for system in ["shmfs", *OTHERS]]
         yield f"| {title} | " + " | ".join(cells) + " |"
 
@@ -96,7 +104,7 @@ def requests_table(path):
     yield "| one | requests |"
     yield "|---|---|"
     for measure, (title, _) in MEASURES.items():
-        if not measure.startswith(("read", "write")):
+        if not measure.startswith(("read", "write", "segment")):
             counts = sorted(sent[measure].items(), key=lambda item: (-item[1], item[0]))
             texts = [name if number == 1 else f"{number:g} × {name}" for name, number in counts]
             yield f"| {title} | {', '.join(texts) or 'none'} |"

@@ -1,63 +1,15 @@
 /* System V segments as files: shmget(2) and shmat(2) on one side, a mount of the sysv view on the other.
  * The runner gives the program an IPC namespace of its own. */
-#include "harness.h"
+#include "sysv.h"
 
 #include <signal.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/shm.h>
 #include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
 
-#define KEY 0x4d2
-#define NAME "0x000004d2"
 #define MANY 4000
 #define RACERS 8
 #define ROUNDS 50
-
-static char *mount_point;
-
-static const char *path_of(const char *name) {
-  g_autofree char *path = g_build_filename(mount_point, name, NULL);
-  return g_intern_string(path);
-}
-
-static int make_segment(size_t size, int mode) {
-  int id = shmget(KEY, size, IPC_CREAT | IPC_EXCL | mode);
-  g_assert_cmpint(id, >=, 0);
-  return id;
-}
-
-static char *attach(int id) {
-  char *memory = shmat(id, NULL, 0);
-  g_assert_true(memory != (char *)-1);
-  return memory;
-}
-
-static struct shmid_ds status_of_segment(int id) {
-  struct shmid_ds segment;
-  g_assert_cmpint(shmctl(id, IPC_STAT, &segment), ==, 0);
-  return segment;
-}
-
-static void remove_segment(int id) {
-  g_assert_cmpint(shmctl(id, IPC_RMID, NULL), ==, 0);
-}
-
-static bool maps(void) {
-  return g_strcmp0(g_getenv("SHMFS_VARIANT"), "no-passthrough") != 0;
-}
-
-static char *map_shared(int fd, size_t size) {
-  char *mapped = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-  int failure = errno;
-  g_assert_true((mapped != MAP_FAILED) == maps());
-  if (mapped != MAP_FAILED)
-    return mapped;
-  g_assert_cmpint(failure, ==, ENODEV);
-  return NULL;
-}
 
 static void fill(char *data, size_t size, guint32 seed) {
   g_autoptr(GRand) random = g_rand_new_with_seed(seed);
@@ -323,29 +275,6 @@ static void test_what_is_no_segment_is_refused(void) {
   remove_segment(id);
 }
 
-static void test_a_removed_segment_lives_on_where_it_is_used(void) {
-  int id = make_segment(5000, 0600);
-  int fd = open_file(path_of(NAME), O_RDWR, 0);
-  char *mapped = map_shared(fd, 5000), *memory = attach(id);
-  remove_file(path_of(NAME));
-  g_assert_cmpint(shmget(KEY, 0, 0), ==, -1);
-  g_assert_cmpint(status_of(fd).st_nlink, ==, 0);
-  memory[0] = 'a';
-  shmdt(memory);
-  g_assert_true(!mapped || mapped[0] == 'a');
-  char byte;
-  g_assert_cmpint(pread(fd, &byte, 1, 0), ==, 1);
-  g_assert_cmpint(byte, ==, 'a');
-  g_assert_cmpint(status_of(fd).st_nlink, ==, 0);
-  int other = make_segment(6000, 0600);
-  g_assert_cmpint(status_at(path_of(NAME)).st_size, ==, 6000);
-  g_assert_cmpint(status_of(fd).st_size, ==, 5000);
-  close_file(fd);
-  if (mapped)
-    munmap(mapped, 5000);
-  remove_segment(other);
-}
-
 static int race_once(int number) {
   int fd;
   if (number % 2) /* a native one */
@@ -431,12 +360,6 @@ static void test_extended_attributes_tell_the_rest(void) {
   remove_segment(id);
 }
 
-static void run_sysv(void) {
-  const char *options = g_getenv("SHMFS_OPTIONS");
-  bool some = options && *options;
-  execlp(g_getenv("SHMFS"), "shmfs", "sysv", mount_point, some ? "-o" : NULL, options, NULL);
-}
-
 #define ADD(name) g_test_add_func("/sysv/" #name, test_##name)
 
 static void add_tests(void) {
@@ -453,7 +376,6 @@ static void add_tests(void) {
   ADD(a_file_becomes_a_segment_at_its_close);
   ADD(what_prevents_a_segment_is_said_at_its_close);
   ADD(what_is_no_segment_is_refused);
-  ADD(a_removed_segment_lives_on_where_it_is_used);
   ADD(of_racing_creators_one_wins);
   ADD(thousands_are_listed);
   ADD(native_changes_show_at_once);
@@ -462,18 +384,6 @@ static void add_tests(void) {
 
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
-  const char *directory = g_getenv("TEST_DIR");
-  if (!directory || !g_getenv("SHMFS")) {
-    g_printerr("SHMFS and TEST_DIR are not set: run this through scripts/test\n");
-    return 1;
-  }
-  mount_point = g_build_filename(directory, "mnt", NULL);
-  g_autofree char *output = NULL;
   add_tests();
-  if (daemon_start(mount_point, NULL, run_sysv, &output) != 0) {
-    g_printerr("shmfs sysv does not mount: %s\n", output);
-    return 1;
-  }
-  int status = g_test_run();
-  return daemon_stop(mount_point) ? status : 1;
+  return run_on_mount();
 }

@@ -43,11 +43,11 @@ static const char threads[] =
     "clock_getres clock_getres_time64 clock_gettime clock_gettime64 clock_nanosleep "
     "clock_nanosleep_time64 clone clone3 eventfd2 exit exit_group futex futex_time64 "
     "get_robust_list getcpu getpid getppid getrandom getrlimit gettid gettimeofday kill "
-    "membarrier nanosleep prctl prlimit64 restart_syscall rseq rt_sigaction rt_sigpending "
+    "membarrier nanosleep pidfd_open prctl prlimit64 restart_syscall rseq rt_sigaction rt_sigpending "
     "rt_sigprocmask rt_sigreturn rt_sigsuspend rt_sigtimedwait rt_sigtimedwait_time64 "
     "sched_getaffinity sched_getattr sched_getparam sched_getscheduler sched_setattr sched_yield "
     "set_robust_list sigaltstack sysinfo tgkill time timerfd_create timerfd_settime "
-    "timerfd_settime64 ugetrlimit uname";
+    "timerfd_settime64 ugetrlimit uname wait4 waitpid";
 
 /* To the system's log. */
 static const char messages[] = "connect getsockopt sendmsg sendto socket socketcall";

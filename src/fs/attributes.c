@@ -58,7 +58,7 @@ int fs_attributes_for(fuse_req_t request, uint64_t node, enum retry_use use, str
   bool granted = retry_grants(fs->retry, request, node, use);
   int code = fs_live_attributes(fs, node, ret);
   if (code == -ESTALE && granted)
-    code = fs->store->ops->get_attributes(fs->store, node, ret);
+    code = retry_result(fs->store->ops->get_attributes(fs->store, node, ret));
   return code;
 }
 

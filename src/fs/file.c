@@ -133,9 +133,8 @@ static int check_access(struct fs *fs, uint64_t node, int flags) {
   return code;
 }
 
-static int find_or_serve(fuse_req_t request, uint64_t node, int flags, struct opened *ret) {
-  struct fs *fs = fs_of(request);
-  bool granted = retry_grants(fs->retry, request, node, RETRY_ACTION);
+static int find_or_serve(struct fs *fs, uint64_t node, int flags, bool granted,
+                         struct opened *ret) {
   int code = fs->options.checks_opens ? check_access(fs, node, flags) : 0;
   if (code < 0)
     return code;
@@ -156,9 +155,10 @@ static int find_or_serve(fuse_req_t request, uint64_t node, int flags, struct op
 void fs_open(fuse_req_t request, fuse_ino_t node, struct fuse_file_info *file) {
   struct fs *fs = fs_of(request);
   struct opened opened;
-  int code = find_or_serve(request, node, file->flags, &opened);
+  bool granted = retry_grants(fs->retry, request, node, RETRY_ACTION);
+  int code = find_or_serve(fs, node, file->flags, granted, &opened);
   if (code < 0) {
-    fs_reply(request, code);
+    fs_reply(request, granted ? retry_result(code) : code);
     return;
   }
   code = journal_start(fs->state, 0);

@@ -1,5 +1,6 @@
 #include "fs/retry.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <glib.h>
 #include <pthread.h>
@@ -15,6 +16,7 @@ struct chance {
   uint64_t id;   /* which of the thread's chances this is; never 0 */
   uint64_t node; /* 0: the LOOKUP is still to come */
   int fd;        /* keeps the node alive; -1 */
+  bool missed;   /* a LOOKUP has found nothing */
   bool looked;   /* its GETATTR has been answered … */
   bool acted;    /* … and what the walk was for */
   int64_t since; /* us, CLOCK_MONOTONIC */
@@ -112,8 +114,10 @@ void retry_missed(struct retry *retry, fuse_req_t request) {
     return;
   pthread_mutex_lock(&retry->lock);
   struct chance *chance = chance_of(retry, thread);
-  if (chance)
+  if (chance && chance->missed)
     drop(retry, chance);
+  else if (chance)
+    chance->missed = true;
   pthread_mutex_unlock(&retry->lock);
 }
 
@@ -158,6 +162,10 @@ bool retry_grants(struct retry *retry, fuse_req_t request, uint64_t node, enum r
   bool granted = chance && chance->node == node && use_up(chance, use);
   pthread_mutex_unlock(&retry->lock);
   return granted;
+}
+
+int retry_result(int code) {
+  return code == -ESTALE ? -ENOENT : code;
 }
 
 bool retry_expire(struct retry *retry) {

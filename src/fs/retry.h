@@ -34,7 +34,8 @@ uint64_t retry_begin_action(struct retry *retry, pid_t thread);
  * id ends. */
 void retry_end_action(struct retry *retry, pid_t thread, uint64_t id);
 
-/* The thread's LOOKUP has found nothing: the walk has ended. */
+/* The thread's LOOKUP has found nothing. The first time it may have asked about what it knew from before,
+ * and now it asks anew; the second time the walk has ended. */
 void retry_missed(struct retry *retry, fuse_req_t request);
 
 /* The thread's LOOKUP has found the node. False when the walk is a second one and the node is gone again
@@ -49,6 +50,11 @@ enum retry_use {
 /* May this request use the node although it has no name any more? Uses the chance up, so it is asked
  * whether or not the node has a name. */
 bool retry_grants(struct retry *retry, fuse_req_t request, uint64_t node, enum retry_use use);
+
+/* The result of a request that was granted. What a store cannot hold (a segment is gone with its last
+ * attachment) may be gone all the same: then there is nothing of that name, which the caller understands,
+ * and a second ESTALE would be his. */
+int retry_result(int code);
 
 /* Lets go of what has been held for long enough for any walk, RETRY_US microseconds. Returns whether
  * something is still held. */

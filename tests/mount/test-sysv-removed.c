@@ -3,6 +3,7 @@
 #include "sysv.h"
 
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/xattr.h>
 
 static void fails_with(int result, int error) {
@@ -68,6 +69,46 @@ static void test_what_is_gone_but_open_has_its_size(void) {
   close_file(fd);
 }
 
+/* Removed and made again without a pause, a name is there or it is not; ESTALE says neither. A process that
+ * gets no processor for long in the middle of a path walk may still be told so. */
+#define LOOKS 4000
+#define LOOKS_A_FAILURE 800 /* at most one look in so many may fail */
+
+static void come_and_go(int socket, const void *data) {
+  char told;
+  (void)data;
+  do
+    remove_segment(make_segment(5000, 0600));
+  while (recv(socket, &told, 1, MSG_DONTWAIT) != 1);
+}
+
+/* 1: the segment; 0: none; -1: told ESTALE. */
+static int look(int flags) {
+  int fd = open(path_of(NAME), flags | O_CLOEXEC);
+  int failure = errno;
+  if (fd >= 0) {
+    g_assert_cmpint(status_of(fd).st_size, ==, 5000);
+    close_file(fd);
+    return 1;
+  }
+  g_assert_true(failure == ENOENT || failure == ESTALE);
+  return failure == ENOENT ? 0 : -1;
+}
+
+static void test_a_name_that_comes_and_goes_is_there_or_absent(void) {
+  unsigned found = 0, failures = 0;
+  struct peer peer = peer_start(come_and_go, NULL);
+  for (unsigned i = 0; i < LOOKS; i++) {
+    int seen = look(i % 2 ? O_RDONLY : O_RDWR);
+    found += seen > 0;
+    failures += seen < 0;
+  }
+  talk_tell(peer.socket, 'e');
+  peer_wait(&peer);
+  g_test_message("of %u looks %u found it, %u failed", LOOKS, found, failures);
+  g_assert_cmpuint(failures, <=, LOOKS / LOOKS_A_FAILURE);
+}
+
 #define ADD(name) g_test_add_func("/sysv-removed/" #name, test_##name)
 
 int main(int argc, char **argv) {
@@ -75,5 +116,6 @@ int main(int argc, char **argv) {
   ADD(a_removed_segment_lives_on_where_it_is_used);
   ADD(what_is_gone_is_opened_by_nobody);
   ADD(what_is_gone_but_open_has_its_size);
+  ADD(a_name_that_comes_and_goes_is_there_or_absent);
   return run_on_mount();
 }

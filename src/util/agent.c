@@ -50,8 +50,8 @@ int agent_run(void (*fn)(void *data), void *data, pid_t *place) {
   struct task task = {.fn = fn, .data = data};
   sigset_t blocked = all_but_faults(), before;
   pthread_sigmask(SIG_SETMASK, &blocked, &before);
-  pid_t agent = clone(run, stack + sizeof stack, CLONE_VM | CLONE_VFORK | CLONE_PARENT_SETTID,
-                      &task, place);
+  pid_t agent =
+      clone(run, stack + sizeof stack, CLONE_VM | CLONE_VFORK | CLONE_PARENT_SETTID, &task, place);
   int code = agent < 0 ? -ENOMEM : collect(agent);
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   return code;

@@ -15,6 +15,7 @@
 
 #include "fs/command.h"
 #include "fs/journal.h"
+#include "util/fd.h"
 
 #define UNIQUE UINT64_C(100)
 #define SIZE 5 /* bytes of the command */
@@ -56,7 +57,9 @@ struct run {
 };
 
 static void *shared_memory(size_t size) {
-  void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  auto_fd int fd = memfd_create("shared", MFD_CLOEXEC);
+  g_assert_cmpint(ftruncate(fd, (off_t)size), ==, 0);
+  void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   g_assert_true(memory != MAP_FAILED);
   return memory;
 }
@@ -170,7 +173,8 @@ static int answer_after_kill(struct run *run, struct outside *ret_outside) {
 
 static void check_worker(struct run *run) {
   struct outside outside;
-  g_assert_cmpint(answer_after_kill(run, &outside), ==, run->fake.error);
+  int code = answer_after_kill(run, &outside);
+  g_assert_cmpint(code, ==, run->fake.error);
   g_assert_cmpint(outside.acts, ==, run->fake.error == 0 ? 1 : 0);
   run->steps++;
 }

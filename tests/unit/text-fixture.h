@@ -137,7 +137,8 @@ static inline ssize_t command(struct store *store, uint64_t node, const char *te
 /* All that a command does is its act. */
 static inline void expect_no_act(struct store *store, uint64_t node, const char *text) {
   struct acts_seen seen = {.refusal = -EIO};
-  g_assert_cmpint(command_seen(store, node, text, strlen(text), &seen), ==, -EIO);
+  int r = command_seen(store, node, text, strlen(text), &seen);
+  g_assert_cmpint(r, ==, -EIO);
   g_assert_cmpuint(seen.performed, ==, 1);
 }
 

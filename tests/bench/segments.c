@@ -21,7 +21,7 @@
 #define TABLE_BYTES (16 * MIB)   /* for what is done to a mapping */
 #define PAGE ((size_t)4096)
 #define LINE ((size_t)64) /* bytes between two stores: a cache line each */
-#define TURNS 4           /* of each side, in the time for it */
+#define TURNS 10          /* of each side, in the time for it */
 #define KEY 0x5e600001
 
 struct bench {

@@ -29,10 +29,13 @@ struct fake {
   struct store base;
   struct outside *outside;
   int error; /* of the act, which then does nothing */
+  bool dies; /* whoever acts is killed there */
 };
 
 static int fake_act(void *data) {
   const struct fake *fake = data;
+  if (fake->dies)
+    kill(getpid(), SIGKILL);
   if (fake->error == 0)
     fake->outside->acts = fake->outside->acts + 1;
   return fake->error;
@@ -280,10 +283,24 @@ static void test_agent_is_waited_for(void) {
   run_end(&run);
 }
 
+/* Whether it had acted nobody knows. The worker lives, and says so. */
+static void test_agent_is_killed_alone(void) {
+  struct wire_in_header header = {.len = sizeof header, .opcode = 16, .unique = UNIQUE};
+  unsigned char kept[WIRE_REPLY_KEPT];
+  struct run run = {.fake.dies = true};
+  size_t size;
+  run_begin(&run);
+  journal_take(run.state, &header, kept, &size);
+  g_assert_cmpint(obey(run.state, &run.fake), ==, -EIO);
+  journal_leave(run.state);
+  run_end(&run);
+}
+
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/command/kill-at-every-step", test_done_once);
   g_test_add_func("/command/kill-at-every-step-of-an-act-that-fails", test_error_told_once);
   g_test_add_func("/command/an-agent-is-waited-for", test_agent_is_waited_for);
+  g_test_add_func("/command/an-agent-that-is-killed-is-an-error", test_agent_is_killed_alone);
   return g_test_run();
 }

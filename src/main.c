@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "daemon/background.h"
+#include "daemon/config.h"
 #include "daemon/handover.h"
 #include "daemon/mount.h"
 #include "daemon/options.h"
@@ -82,8 +83,8 @@ static void shared_clear(struct shared *shared) {
 }
 
 static int make_shared(const struct options *options, struct shared *shared) {
-  if (mount_prepare(options) < 0 || view_enter(options) < 0 ||
-      open_directory(options, &shared->directory) < 0)
+  if (config_begin(options, &shared->settings) < 0 || mount_prepare(options) < 0 ||
+      view_enter(options) < 0 || open_directory(options, &shared->directory) < 0)
     return -1;
   int r = state_new(&shared->state);
   if (r < 0) {

@@ -5,7 +5,7 @@
 _shmfs_options() {
     local typed=$1 done=
     local words='allow_other no_allow_other default_permissions replace shm_dir= ipcns= prefix= size=
-        nr_objects= max_object= prealloc umask= mode= uid= gid= mmap=coherent
+        nr_objects= max_object= prealloc umask= mode= uid= gid= config= mmap=coherent
         mmap=cached entry_timeout= attr_timeout= max_threads= poll= awake= no_passthrough no_resend
         no_seccomp no_supervise fsname= max_read= context= fscontext= defcontext= rootcontext= debug
         defaults ro rw suid nosuid dev nodev exec noexec atime noatime diratime nodiratime relatime
@@ -14,7 +14,7 @@ _shmfs_options() {
     [[ $typed != *,* ]] || done=${typed%,*},
     local word=${typed##*,}
     case $word in
-    shm_dir=* | ipcns=*)
+    shm_dir=* | ipcns=* | config=*)
         mapfile -t COMPREPLY < <(compgen -f -P "$done${word%%=*}=" -- "${word#*=}")
         ;;
     *)

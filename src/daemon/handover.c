@@ -16,6 +16,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "daemon/config.h"
 #include "daemon/descriptors.h"
 #include "daemon/mount.h"
 #include "daemon/mounted.h"
@@ -51,12 +52,26 @@ enum {
 
 /* Asking the program on disk. */
 
+/* The command line as it was given, and what the running program adds to it: a pair, and the settings where
+ * there is a configuration file. NULL-terminated; freed with g_strfreev(). The program on disk is asked with
+ * the very words with which it would be started. */
+static char **arguments_with(const struct shared *shared, const char *option, const char *value) {
+  g_autoptr(GStrvBuilder) arguments = g_strv_builder_new();
+  g_strv_builder_addv(arguments, (const char **)shared->options->arguments);
+  g_strv_builder_add_many(arguments, option, value, NULL);
+  if (shared->options->config) {
+    g_autofree char *words = settings_words(&shared->settings);
+    g_strv_builder_add_many(arguments, "--resume-settings", words, NULL);
+  }
+  return g_strv_builder_end(arguments);
+}
+
 static int check_spawn(const struct shared *shared, pid_t *ret_pid) {
   const struct state_page *page = shared->state->page;
   g_autofree char *numbers =
       g_strdup_printf("%u,%u,%u,%u,%u,%u", page->version, page->page_size, page->record_size,
                       page->slot_size, page->records, page->slots);
-  const char *const arguments[] = {shared->program, "--check-state", numbers, NULL};
+  g_auto(GStrv) arguments = arguments_with(shared, "--check-state", numbers);
   posix_spawnattr_t attributes;
   sigset_t none;
   sigemptyset(&none);
@@ -67,7 +82,7 @@ static int check_spawn(const struct shared *shared, pid_t *ret_pid) {
   if (r == 0)
     r = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
   if (r == 0)
-    r = posix_spawn(ret_pid, shared->program, NULL, &attributes, (char *const *)arguments, environ);
+    r = posix_spawn(ret_pid, shared->program, NULL, &attributes, arguments, environ);
   posix_spawnattr_destroy(&attributes);
   return -r;
 }
@@ -134,16 +149,12 @@ static void pass(const struct shared *shared, bool keep) {
 }
 
 int handover_exec(struct shared *shared) {
-  guint count = g_strv_length(shared->options->arguments);
   g_autofree char *numbers =
       g_strdup_printf("%d,%d,%d,%d,%d,%d", shared->device, shared->directory, shared->watch,
                       (int)shared->watch_kind, shared->state->fd, (int)shared->device_number);
-  g_autofree const char **arguments = g_new0(const char *, count + 3);
-  memcpy(arguments, shared->options->arguments, count * sizeof(char *));
-  arguments[count] = "--resume-state";
-  arguments[count + 1] = numbers;
+  g_auto(GStrv) arguments = arguments_with(shared, "--resume-state", numbers);
   pass(shared, true);
-  execv(shared->program, (char *const *)arguments);
+  execv(shared->program, arguments);
   int r = -errno;
   pass(shared, false);
   log_error("%s: not upgraded: %s: %s", shared->options->mount_point, shared->program,
@@ -170,6 +181,15 @@ static int adopt(const int *number, struct shared *shared) {
   return 0;
 }
 
+/* The file may say something else by now, or nothing that can be used. */
+static void adopt_settings(const struct options *options, struct settings *ret) {
+  *ret = options->settings;
+  if (options->resumed && settings_from_words(options->resumed, options->prefix, ret) < 0)
+    log_warning("%s: the settings of the program before are not understood, those of -o hold: %s",
+                options->mount_point, options->resumed);
+  config_again(options, ret);
+}
+
 int handover_resume(const struct options *options, struct shared *ret_shared) {
   const int *number = options->numbers;
   int r = options->numbers_count == RESUME_COUNT ? 0 : -EINVAL;
@@ -186,6 +206,7 @@ int handover_resume(const struct options *options, struct shared *ret_shared) {
     mount_detach(options, ret_shared->device_number);
     return r;
   }
+  adopt_settings(options, &ret_shared->settings);
   ret_shared->state->page->upgrades++;
   log_info("%s: upgraded to version %s", options->mount_point, SHMFS_VERSION);
   return 0;

@@ -36,9 +36,8 @@ enum effect {
   SET_SECONDS, /* offset: a double */
   SET_TEXT,    /* offset: a char * */
   SET_PATH,    /* offset: a char *, made absolute */
-  SET_SIZE,    /* offset: a uint64_t; number: what % is of: 0 nothing, else memory */
-  SET_OCTAL,   /* offset: a mode_t up to number; low: offset of a bool that says so, or 0 */
-  SET_ID,      /* offset: a uid_t or gid_t; low: offset of a bool that says so */
+  SET_CONFIG,  /* config */
+  SETTING,     /* as settings.h has it */
   SET_PREFIX,  /* prefix */
   SET_MMAP,    /* fs.mmap */
   PASS,        /* to the kernel, as it is */
@@ -130,18 +129,15 @@ static const struct word words[] = {
     {"ipcns=", SET_TEXT, FIELD(ipc_namespace),
      .text = "a process id, or the path of a namespace file"},
     {"prefix=", SET_PREFIX},
-    {"prealloc", SET_TRUE, FIELD(confined.prealloc)},
-    {"size=", SET_SIZE, FIELD(fs.limits.size), .number = 1,
-     .text = "bytes, with k, m, g or t after the number, or % of the memory; 0: no limit"},
-    {"nr_objects=", SET_SIZE, FIELD(fs.limits.objects),
-     .text = "a number, with k, m or g after it; 0: no limit"},
-    {"max_object=", SET_SIZE, FIELD(fs.limits.object_size), .number = 1,
-     .text = "bytes, with k, m, g or t after the number, or % of the memory; 0: no limit"},
-    {"umask=", SET_OCTAL, FIELD(confined.umask), .number = 0777, .text = "octal, up to 777"},
-    {"mode=", SET_OCTAL, FIELD(confined.mode), .number = 07777, .low = FIELD(confined.has_mode),
-     .text = "octal, up to 7777"},
-    {"uid=", SET_ID, FIELD(confined.uid), .low = FIELD(confined.has_uid), .text = "a user id"},
-    {"gid=", SET_ID, FIELD(confined.gid), .low = FIELD(confined.has_gid), .text = "a group id"},
+    {"config=", SET_CONFIG, .text = "a path that begins with /"},
+    {"prealloc", SETTING},
+    {"size=", SETTING},
+    {"nr_objects=", SETTING},
+    {"max_object=", SETTING},
+    {"umask=", SETTING},
+    {"mode=", SETTING},
+    {"uid=", SETTING},
+    {"gid=", SETTING},
     {"fsname=", SET_TEXT, FIELD(shown), .text = "a name"},
     {"debug", SET_TRUE, FIELD(debug)},
 };
@@ -166,8 +162,8 @@ static int word_unknown(const char *option, size_t length) {
   return OPTIONS_USAGE;
 }
 
-static int bad_value(const struct word *word, const char *value) {
-  log_error("-o %s%s: not a valid value; allowed: %s", word->name, value, word->text);
+static int bad_value(const struct word *word, const char *value, const char *allowed) {
+  log_error("-o %s%s: not a valid value; allowed: %s", word->name, value, allowed);
   return OPTIONS_USAGE;
 }
 
@@ -180,18 +176,11 @@ static void pass_on(struct options *options, const char *option) {
   set_text(&options->fuse_options, g_strconcat(options->fuse_options, option, ",", NULL));
 }
 
-/* mode_t, uid_t and gid_t are all unsigned int. */
-static bool apply_number(struct options *options, const struct word *word, const char *value) {
-  unsigned *field = (unsigned *)((char *)options + word->offset);
-  unsigned long number = 0;
-  if (word->effect == SET_ID ? !value_number(value, 0, UINT_MAX - 1, &number)
-                             : !value_octal(value, (unsigned)word->number, field))
-    return false;
-  if (word->effect == SET_ID)
-    *field = (unsigned)number;
-  if (word->low)
-    *((bool *)((char *)options + word->low)) = true;
-  return true;
+static int apply_setting(struct options *options, const struct word *word, const char *value) {
+  g_autofree char *name = g_strndup(word->name, strcspn(word->name, "="));
+  const char *allowed = NULL;
+  int r = settings_apply(&options->settings, name, value, &allowed);
+  return r < 0 ? bad_value(word, value ? value : "", allowed) : 0;
 }
 
 static int apply_prefix(struct options *options, const char *value) {
@@ -223,11 +212,11 @@ static bool apply_value(struct options *options, const struct word *word, const 
     set_text(field,
              word->effect == SET_PATH ? g_canonicalize_filename(value, NULL) : g_strdup(value));
     return true;
-  case SET_SIZE:
-    return value_size(value, word->number ? value_memory() : 0, field);
-  case SET_OCTAL:
-  case SET_ID:
-    return apply_number(options, word, value);
+  case SET_CONFIG:
+    if (!g_path_is_absolute(value))
+      return false;
+    set_text(&options->config, g_strdup(value));
+    return true;
   case SET_MMAP:
     return value_mmap(value, &options->fs.mmap);
   case PASS_NUMBER:
@@ -266,13 +255,15 @@ static int apply_word(struct options *options, const char *option) {
     return 0;
   case SET_PREFIX:
     return apply_prefix(options, equals ? equals + 1 : "");
+  case SETTING:
+    return apply_setting(options, word, equals ? equals + 1 : NULL);
   case REFUSE:
     log_error("-o %s is not supported: %s", option, word->text);
     return OPTIONS_USAGE;
   default:
     return apply_value(options, word, option, equals ? equals + 1 : "")
                ? 0
-               : bad_value(word, equals ? equals + 1 : "");
+               : bad_value(word, equals ? equals + 1 : "", word->text);
   }
 }
 
@@ -333,7 +324,7 @@ static int apply_operands(struct options *options, int count, char **operands) {
   if (options->action == ACTION_RELOAD)
     return 0;
   int status = count == 2 ? apply_source(options, operands[0]) : 0;
-  options->confined.prefix = options->prefix;
+  options->settings.confined.prefix = options->prefix;
   if (status == 0 && view_check(options) < 0)
     status = OPTIONS_USAGE;
   if (status == 0)
@@ -341,7 +332,7 @@ static int apply_operands(struct options *options, int count, char **operands) {
   return status;
 }
 
-enum { LETTER_RELOAD = 256, LETTER_CHECK_STATE, LETTER_RESUME_STATE };
+enum { LETTER_RELOAD = 256, LETTER_CHECK_STATE, LETTER_RESUME_STATE, LETTER_RESUME_SETTINGS };
 
 static int apply_letter(struct options *options, int letter, GPtrArray *lists) {
   switch (letter) {
@@ -373,6 +364,9 @@ static int apply_letter(struct options *options, int letter, GPtrArray *lists) {
   case LETTER_RESUME_STATE:
     options->action = ACTION_RESUME;
     return apply_numbers(options, optarg);
+  case LETTER_RESUME_SETTINGS:
+    set_text(&options->resumed, g_strdup(optarg));
+    return 0;
   default:
     return 0; /* -n, -s, -v, -t TYPE: what mount(8) gives to each of its helpers */
   }
@@ -397,6 +391,7 @@ static int parse_letters(struct options *options, int argc, char **argv, GPtrArr
       {"reload", required_argument, NULL, LETTER_RELOAD},
       {"check-state", required_argument, NULL, LETTER_CHECK_STATE},
       {"resume-state", required_argument, NULL, LETTER_RESUME_STATE},
+      {"resume-settings", required_argument, NULL, LETTER_RESUME_SETTINGS},
       {0},
   };
   optind = 0; /* glibc: begin anew, whatever was parsed before */
@@ -479,6 +474,8 @@ void options_free(struct options *options) {
   g_free(options->ipc_namespace);
   g_free(options->fuse_options);
   g_free(options->prefix);
+  g_free(options->config);
+  g_free(options->resumed);
   g_strfreev(options->arguments);
   g_free(options);
 }

@@ -4,8 +4,8 @@
 #include <glib.h>
 #include <stdbool.h>
 
+#include "daemon/settings.h"
 #include "fs/fs.h"
-#include "store/confined.h"
 
 #define OPTIONS_NUMBERS 8 /* as many as --check-state and --resume-state take at most */
 #define OPTIONS_USAGE 2   /* exit status for a command line that is not understood */
@@ -42,11 +42,13 @@ struct options {
   char *
       fuse_options; /* further options for the kernel, e.g. "max_read=…,"; "" or ends with a comma */
 
-  char *prefix; /* NULL: none; what confined.prefix refers to */
-  struct confined_options confined;
-  struct fs_options fs;
-  char **arguments; /* as given, for the re-exec of an upgrade; NULL-terminated */
-  int numbers[8];   /* --check-state's and --resume-state's numbers */
+  char *prefix;             /* NULL: none; what settings.confined.prefix refers to */
+  struct settings settings; /* as given by -o */
+  char *config;             /* absolute path of the file that changes them (config.h); NULL: none */
+  char *resumed;            /* --resume-settings: those of the program before; NULL: none */
+  struct fs_options fs;     /* but for the limits, which are in settings */
+  char **arguments;         /* as given, for the re-exec of an upgrade; NULL-terminated */
+  int numbers[8];           /* --check-state's and --resume-state's numbers */
   int numbers_count;
 };
 

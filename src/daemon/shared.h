@@ -8,6 +8,7 @@
 
 struct shared {
   const struct options *options;
+  struct settings settings; /* that hold now; only the supervisor changes them, between workers */
   struct state *state;
   int device;    /* /dev/fuse of the mount */
   int directory; /* of the shared memory objects */

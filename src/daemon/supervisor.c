@@ -5,7 +5,8 @@
  *                  at once, or after a pause when it died young.
  *   SIGTERM        detach the mount.  Where nobody uses it the kernel ends the connection and with it
  *                  the worker; where it is busy the worker is told to end after STOP_GRACE_MS.
- *   SIGHUP         ask the program on disk; tell the worker to hand over; become the new program.
+ *   SIGHUP         ask the program on disk; tell the worker to hand over; become the new program. With
+ *                  a configuration file the worker is replaced although the program is refused.
  *
  * This process must have one thread only: a raw clone(2) copies nothing else. */
 #include "daemon/supervisor.h"
@@ -27,6 +28,7 @@
 #include <unistd.h>
 
 #include "daemon/background.h"
+#include "daemon/config.h"
 #include "daemon/descriptors.h"
 #include "daemon/filter.h"
 #include "daemon/handover.h"
@@ -55,7 +57,7 @@
 enum phase {
   SERVING,
   STOPPING,     /* after SIGTERM: no other worker is started */
-  HANDING_OVER, /* the worker was told to leave; the new program follows */
+  HANDING_OVER, /* the worker was told to leave; the new program or other settings follow */
   ENDED,
 };
 
@@ -67,6 +69,7 @@ struct supervisor {
   bool ready;         /* a worker of this program has said that the mount answers … */
   bool look;          /* … and the watcher is to look first */
   bool upgrade_asked; /* before that */
+  bool upgrade;       /* HANDING_OVER: the program on disk may take over */
   int status;         /* exit status, once ENDED */
 
   pid_t watcher;        /* 0: none runs */
@@ -237,14 +240,18 @@ static void replace_worker(struct supervisor *supervisor, int status) {
   supervisor->start_at = now_ms() + pause_ms(supervisor->young);
 }
 
-/* Here only when it failed is there something to do: the old program goes on. */
-static void become_next_program(struct supervisor *supervisor) {
+/* No worker runs. Another watcher begins with dropping what the kernel has cached of the mount's root, whose
+ * mode and owner may be others from now on. */
+static void reload(struct supervisor *supervisor) {
+  struct shared *shared = supervisor->shared;
   stop_watcher(supervisor, 0);
-  handover_exec(supervisor->shared);
-  supervisor->watch_at = now_ms();
+  if (supervisor->upgrade)
+    handover_exec(shared); /* returns only when it failed: the old program goes on */
+  config_again(shared->options, &shared->settings);
+  supervisor->watch_at = shared->watch >= 0 ? now_ms() : NEVER;
   supervisor->phase = SERVING;
   supervisor->start_at = now_ms();
-  notify_state("READY=1\nSTATUS=The upgrade failed; the old program goes on");
+  notify_state("READY=1\nSTATUS=The old program goes on; the log says why");
 }
 
 static void worker_ended(struct supervisor *supervisor, int status) {
@@ -260,7 +267,7 @@ static void worker_ended(struct supervisor *supervisor, int status) {
     return;
   descriptors_sweep(supervisor->shared->state, supervisor->base);
   if (supervisor->phase == HANDING_OVER)
-    become_next_program(supervisor);
+    reload(supervisor);
   else if (code == WORKER_HANDED_OVER || code == WORKER_STOPPED)
     supervisor->start_at = now_ms(); /* somebody signalled the worker itself */
   else
@@ -299,13 +306,14 @@ static void upgrade(struct supervisor *supervisor) {
   if (supervisor->phase != SERVING || !supervisor->ready)
     return;
   notify_reloading();
-  if (!handover_possible(supervisor->shared)) {
+  supervisor->upgrade = handover_possible(supervisor->shared);
+  if (!supervisor->upgrade && !supervisor->shared->options->config) {
     notify_state("READY=1\nSTATUS=The upgrade was refused; the old program goes on");
     return;
   }
   supervisor->phase = HANDING_OVER;
   if (supervisor->worker == 0) {
-    become_next_program(supervisor);
+    reload(supervisor);
     return;
   }
   kill(supervisor->worker, SIGHUP);

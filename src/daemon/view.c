@@ -12,7 +12,7 @@
 #include "util/log.h"
 
 static int make_posix(const struct shared *shared, struct store **ret_store) {
-  const struct confined_options *confined = &shared->options->confined;
+  const struct confined_options *confined = &shared->settings.confined;
   struct store *objects;
   int r = posix_store_new(shared->directory, &objects);
   if (r < 0)
@@ -61,13 +61,13 @@ const struct view *view_find(const char *source) {
 }
 
 static int check_confined(const struct options *options) {
-  const struct limits_options *limits = &options->fs.limits;
+  const struct limits_options *limits = &options->settings.limits;
   bool limited = limits->size > 0 || limits->objects > 0 || limits->object_size > 0;
   if (view_find(options->source)->confined ||
-      (!limited && !confined_options_any(&options->confined)))
+      (!limited && !options->config && !confined_options_any(&options->settings.confined)))
     return 0;
   log_error("the source %s is always shown as a whole: prefix=, size=, nr_objects=, max_object=, "
-            "prealloc, umask=, mode=, uid= and gid= are for posix",
+            "prealloc, umask=, mode=, uid=, gid= and config= are for posix",
             options->source);
   return -EINVAL;
 }

@@ -22,7 +22,7 @@ struct watch_target watcher_target(const struct shared *shared) {
       .device = shared->device,
       .directory = shared->directory,
       .node = STORE_ROOT,
-      .prefix = shared->options->confined.prefix,
+      .prefix = shared->options->prefix,
       .worker = &shared->state->page->worker,
   };
 }

@@ -42,6 +42,8 @@ static int make_file_system(struct worker *worker) {
   struct fs_options options = shared->options->fs;
   options.watched = shared->watch >= 0;
   options.checks_opens = geteuid() != 0;
+  options.limits = shared->settings.limits;
+  options.limits.later = shared->options->config;
   int r = privilege_init();
   if (r < 0) {
     log_error("privileges cannot be set: %s", strerror(-r));

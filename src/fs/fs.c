@@ -104,7 +104,7 @@ int fs_new(struct store *store, const struct fs_options *options, struct state *
   int code = make_limits_lock(&fs->limits_lock);
   if (code == 0)
     code = fs->retry ? opens_new(state, device, &fs->opens) : -ENOMEM;
-  if (code == 0 && (options->limits.size > 0 || options->limits.objects > 0))
+  if (code == 0 && limits_orphans(fs))
     opens_keep_orphans(fs->opens);
   if (code == 0)
     code = fs_session_new(fs);

@@ -21,6 +21,7 @@ struct limits_options {
   uint64_t size;        /* bytes: the sum of the objects' sizes */
   uint64_t objects;     /* names */
   uint64_t object_size; /* bytes of one object */
+  bool later;           /* others may follow, and are to hold for what is open by then */
 };
 
 struct fs_options {

@@ -233,7 +233,7 @@ int limits_make(struct fs *fs, struct growth *ret) {
 }
 
 void limits_move(struct fs *fs, struct growth *ret) {
-  if (fs->options.limits.size > 0 || fs->options.limits.objects > 0)
+  if (limits_orphans(fs))
     take_alone(fs, ret);
 }
 
@@ -252,7 +252,7 @@ static void sweep(struct fs *fs) {
 }
 
 void limits_removed(struct fs *fs, uint64_t node) {
-  if (fs->options.limits.size == 0 && fs->options.limits.objects == 0)
+  if (!limits_orphans(fs))
     return;
   uint32_t orphans = opens_add_orphan(fs->opens, node);
   if (orphans < fs->sweep_at)

@@ -8,7 +8,9 @@
  * One lock keeps this true while it is acted upon: who grows something, or moves a name that a count
  * under way might then miss, has it alone; who writes where the file is already long enough shares
  * it, so that the file cannot be cut under him and grow again by his write. It is held across the
- * system call that grows, which works on memory alone. Without a limit none of this is entered.
+ * system call that grows, which works on memory alone. Without a limit none of this is entered; where one may be set later
+ * (limits_options.later), writes come here and orphans are kept as if there were one, so that it holds for
+ * what was open before.
  *
  * Two mounts that show the same objects each keep their own limit, and do not wait for each other. */
 #pragma once
@@ -17,7 +19,14 @@
 
 /* Do writes have to come here? */
 static inline bool limits_data(const struct fs *fs) {
-  return fs->options.limits.size > 0 || fs->options.limits.object_size > 0;
+  const struct limits_options *limits = &fs->options.limits;
+  return limits->size > 0 || limits->object_size > 0 || limits->later;
+}
+
+/* Is what has no name to be remembered? */
+static inline bool limits_orphans(const struct fs *fs) {
+  const struct limits_options *limits = &fs->options.limits;
+  return limits->size > 0 || limits->objects > 0 || limits->later;
 }
 
 /* Begun by one of the functions below when it returns 0, and ended by growth_end(). */

@@ -37,6 +37,7 @@ setup_file() {
 	usr/local/lib/systemd/system/shmfs@.service
 	usr/local/share/bash-completion/completions/shmfs
 	usr/local/share/doc/shmfs/examples/fstab
+	usr/local/share/doc/shmfs/examples/limits.conf
 	usr/local/share/doc/shmfs/examples/mnt-shm.conf
 	usr/local/share/fish/vendor_completions.d/shmfs.fish
 	usr/local/share/man/man8/mount.fuse.shmfs.8

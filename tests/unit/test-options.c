@@ -111,7 +111,7 @@ static void test_values(void) {
 static void test_what_a_confined_view_is(void) {
   struct options *options =
       accepted("shmfs /tmp -o prefix=a-,prefix=c1-,prealloc,umask=027,mode=1777,uid=5,gid=6");
-  const struct confined_options *confined = &options->confined;
+  const struct confined_options *confined = &options->settings.confined;
   g_assert_cmpstr(confined->prefix, ==, "c1-");
   g_assert_true(confined->prealloc && confined->has_mode && confined->has_uid && confined->has_gid);
   g_assert_cmpuint(confined->umask, ==, 027);
@@ -120,23 +120,23 @@ static void test_what_a_confined_view_is(void) {
   g_assert_cmpuint(confined->gid, ==, 6);
   options_free(options);
   options = accepted("shmfs /tmp");
-  g_assert_false(confined_options_any(&options->confined));
+  g_assert_false(confined_options_any(&options->settings.confined));
   options_free(options);
 }
 
 static void test_limits_have_the_spellings_of_tmpfs(void) {
   struct options *options = accepted("shmfs /tmp -o size=16m,nr_objects=2k,max_object=4G");
-  g_assert_cmpuint(options->fs.limits.size, ==, 16 << 20);
-  g_assert_cmpuint(options->fs.limits.objects, ==, 2048);
-  g_assert_cmpuint(options->fs.limits.object_size, ==, UINT64_C(4) << 30);
+  g_assert_cmpuint(options->settings.limits.size, ==, 16 << 20);
+  g_assert_cmpuint(options->settings.limits.objects, ==, 2048);
+  g_assert_cmpuint(options->settings.limits.object_size, ==, UINT64_C(4) << 30);
   options_free(options);
   options = accepted("shmfs /tmp -o size=50%,max_object=100K");
   guint64 memory = (guint64)sysconf(_SC_PHYS_PAGES) * (guint64)sysconf(_SC_PAGESIZE);
-  g_assert_cmpuint(options->fs.limits.size, ==, memory / 100 * 50);
-  g_assert_cmpuint(options->fs.limits.object_size, ==, 102400);
+  g_assert_cmpuint(options->settings.limits.size, ==, memory / 100 * 50);
+  g_assert_cmpuint(options->settings.limits.object_size, ==, 102400);
   options_free(options);
   options = accepted("shmfs sysv /tmp -o size=0,nr_objects=0");
-  g_assert_cmpuint(options->fs.limits.size, ==, 0);
+  g_assert_cmpuint(options->settings.limits.size, ==, 0);
   options_free(options);
 }
 
@@ -237,6 +237,10 @@ static void test_mistakes_are_named(void) {
       {"shmfs sysv /tmp -o prefix=a", "sysv is always shown as a whole"},
       {"shmfs all /tmp -o prealloc", "all is always shown as a whole"},
       {"shmfs all /tmp -o size=1m", "all is always shown as a whole"},
+      {"shmfs all /tmp -o config=/etc/x", "all is always shown as a whole"},
+      {"shmfs /tmp -o config=x", "a path that begins with /"},
+      {"shmfs /tmp -o config", "config needs a value"},
+      {"shmfs /tmp -o prealloc=true", "prealloc takes no value"},
       {"shmfs /tmp -o size=", "size="},
       {"shmfs /tmp -o size=-1", "size=-1"},
       {"shmfs /tmp -o size=m", "size=m"},

@@ -19,18 +19,17 @@
 #define FILE_MAX (64 * 1024) /* bytes; what is longer is no list of a few settings */
 #define PATIENCE_US (3 * G_USEC_PER_SEC)
 
-/* In the child: 0, or the error's number as an exit status. */
-static int copy(const char *path, int to) {
+/* 0 or the error's number. */
+static int copy(int from, int to) {
   char text[FILE_MAX + 1];
   struct stat attributes;
   size_t size = 0;
   ssize_t n = 0;
-  auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-  if (fd < 0 || fstat(fd, &attributes) < 0)
+  if (fstat(from, &attributes) < 0)
     return errno;
   if (!S_ISREG(attributes.st_mode))
     return EISDIR;
-  while (size < sizeof(text) && (n = read(fd, text + size, sizeof(text) - size)) > 0)
+  while (size < sizeof(text) && (n = read(from, text + size, sizeof(text) - size)) > 0)
     size += (size_t)n;
   if (n < 0)
     return errno;
@@ -40,6 +39,12 @@ static int copy(const char *path, int to) {
     if ((n = write(to, text + done, size - done)) < 0)
       return errno;
   return 0;
+}
+
+/* In the child, whose exit status this is. */
+static int copy_file(const char *path, int to) {
+  auto_fd int from = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  return from < 0 ? errno : copy(from, to);
 }
 
 /* Until the child closes its end: 0, or -ETIMEDOUT. */
@@ -81,7 +86,7 @@ static int read_file(const char *path, GString *text) {
   if (child < 0)
     return -errno;
   if (child == 0)
-    _exit(copy(path, to));
+    _exit(copy_file(path, to));
   fd_close(fd_steal(&to)); /* so that the child's end is the last */
   int r = receive(from, text);
   if (r < 0)

@@ -2,7 +2,7 @@
 # A mount with a prefix and limits as a container's /dev/shm: docs/containers.md as tests.
 # variants: default asan
 
-load shell
+load containers
 
 # The test's own folder lies in /tmp, which a container may have of its own; so the root is bound whole.
 in_bubblewrap() {
@@ -23,12 +23,20 @@ in_unshare() {
         bash -e -c 'mount --bind "$0" /dev/shm; exec "$@"' "$MNT" "$@" 3>&- 4>&-
 }
 
-semaphore=tests/mount/python/semaphore.py
+in_crun() {
+    run_bundle --bind "$HERE:ro" "$MNT" "$@"
+}
+
+in_crun_user_namespace() {
+    run_bundle --ids "$FIRST_ID" --bind "$HERE:ro" "$MNT" "$@"
+}
+
+semaphore=$HERE/python/semaphore.py
 
 # Each kind of container in turn: with the same promises.
 each() {
     local container
-    for container in in_unshare in_bubblewrap in_user_namespace; do
+    for container in in_unshare in_bubblewrap in_user_namespace in_crun in_crun_user_namespace; do
         echo "# $container"
         "$@" "$container"
     done
@@ -54,6 +62,20 @@ block.buf[:6] = b"host!!"'
 @test "what a container maps the host maps too, and sees every store" {
     mount_start prefix=c1-,size=64m
     each shares_objects
+}
+
+# Both run at the same time, and what each stores the other sees in the mapping it has.
+talks_while_it_runs() {
+    "$1" "$PYTHON" "$HERE/python/talk.py" inside /talk >"$TEST_DIR/inside" 2>&1 3>&- &
+    timeout 60 "$PYTHON" "$HERE/python/talk.py" outside /c1-talk
+    wait $!
+    [ -z "$(ls -A "$SHM")" ]
+}
+
+@test "a container that runs and the host see each other's stores, and wake each other" {
+    mount_start prefix=c1-,size=64m,umask=0
+    umask 0
+    each talks_while_it_runs
 }
 
 shares_semaphores() {
@@ -122,4 +144,32 @@ meets_its_limit() {
     expect 1 "Permission denied"
     run in_user_namespace rm -f /dev/shm/roots
     [ -e "$SHM/c1-roots" ]
+}
+
+@test "crun: ids of the container are those of its mapping outside" {
+    mount_start prefix=c1-
+    in_crun_user_namespace touch /dev/shm/roots
+    run_bundle --ids "$FIRST_ID" --user 1000 "$MNT" touch /dev/shm/users
+    [ "$(stat -c %u:%g "$SHM/c1-roots")" = "$FIRST_ID:$FIRST_ID" ]
+    [ "$(stat -c %u:%g "$SHM/c1-users")" = "$((FIRST_ID + 1000)):$((FIRST_ID + 1000))" ]
+    [ "$(in_crun_user_namespace stat -c %u /dev/shm/users)" = 1000 ]
+    echo >"$SHM/c1-hosts"
+    chmod 600 "$SHM/c1-hosts"
+    run in_crun_user_namespace cat /dev/shm/hosts
+    expect 1 "Permission denied"
+    run in_crun_user_namespace rm -f /dev/shm/hosts
+    [ -e "$SHM/c1-hosts" ]
+}
+
+@test "crun as an ordinary user, without root's help but for the mount" {
+    mount_start prefix=c1-,size=16m
+    bundle --ids "$NOBODY" "$MNT" sh -c 'id -u && echo text >/dev/shm/x'
+    sed -i 's/"size": 65536/"size": 1/; s/"containerID": [0-9]*/"containerID": 0/' "$BUNDLE/config.json"
+    chown -R "$NOBODY:$NOBODY" "$BUNDLE"
+    run env XDG_RUNTIME_DIR="$BUNDLE" setpriv --reuid "$NOBODY" --regid "$NOBODY" --clear-groups \
+        timeout 60 crun --root "$BUNDLE/state" --cgroup-manager=disabled run \
+        --bundle "$BUNDLE" container 3>&- 4>&-
+    [ "$status:$output" = 0:0 ]
+    [ "$(stat -c %u "$SHM/c1-x")" = "$NOBODY" ]
+    [ "$(cat "$SHM/c1-x")" = text ]
 }

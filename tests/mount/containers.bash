@@ -1,7 +1,5 @@
 # shellcheck shell=bash
-# What the tests of containers add to shell.bash: an OCI runtime. "load containers" in place of "load shell".
-
-load shell
+# What the tests of containers add to shell.bash: an OCI runtime. "load containers" after "load shell".
 
 export FIRST_ID=100000 # outside, of the ids 0 to 65535 in a user namespace
 

@@ -2,6 +2,7 @@
 # A mount with a prefix and limits as a container's /dev/shm: docs/containers.md as tests.
 # variants: default asan
 
+load shell
 load containers
 
 # The test's own folder lies in /tmp, which a container may have of its own; so the root is bound whole.

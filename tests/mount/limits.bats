@@ -134,6 +134,26 @@ time.sleep(60)' "$MNT" >"$TEST_DIR/out" 3>&- &
     df_shows -k size,used "16384 5120"
 }
 
+# How many requests of that kind there were.
+requests() {
+    getfattr --only-values -n user.shmfs.requests "$MNT" 2>/dev/null |
+        awk -v kind="$1" '$1 == kind { n = $2 } END { print n + 0 }'
+}
+
+@test "without a limit no write comes to the daemon, with one each does" {
+    ! without_passthrough || return 0 # all of them come
+    for options in "" prefix=c1-,umask=0,mode=1777,nr_objects=10; do
+        mount_start "$options"
+        dd if=/dev/zero of="$MNT/file" bs=1M count=8 status=none
+        head -c 1M /dev/zero >>"$MNT/file"
+        [ "$(requests write)" = 0 ]
+        mount_stop
+    done
+    mount_start size=64m
+    dd if=/dev/zero of="$MNT/file" bs=1M count=8 status=none
+    [ "$(requests write)" = 8 ]
+}
+
 @test "without a limit df and opened files are as they always were" {
     mount_start prefix=c1-
     [ "$(df -k --output=size "$MNT" | tail -n 1)" = "$(df -k --output=size "$SHM" | tail -n 1)" ]

@@ -3,17 +3,12 @@
 #
 # variants: default asan  (it maps its shared memory)
 
-load shell
+load postgres
 
 setup() {
     mkdir -p "$MNT"
-    chmod 755 "$TEST_DIR"
     native "$TEST_DIR/raw"
-    BASE=$TEST_DIR/base
-    PROGRAMS=$(dirname "$(printf '%s\n' /usr/lib/postgresql/*/bin/postgres | sort -V | tail -n 1)")
-    [ -x "$PROGRAMS/initdb" ]
-    install -d -m 700 -o "$NOBODY" -g "$NOBODY" "$BASE"
-    export HOME=$TEST_DIR PGHOST=$BASE PGUSER=tester PGDATABASE=postgres
+    cluster_prepare
 }
 
 teardown() {
@@ -21,25 +16,8 @@ teardown() {
     common_teardown
 }
 
-as_postgres() {
-    setpriv --reuid "$NOBODY" --regid "$NOBODY" --clear-groups "$@"
-}
-
 database_start() {
-    as_postgres "$PROGRAMS/initdb" -D "$BASE/data" -U tester -A trust --no-sync \
-        >"$TEST_DIR/initdb" 2>&1
-    cat >>"$BASE/data/postgresql.conf" <<-END
-	listen_addresses = ''
-	unix_socket_directories = '$BASE'
-	dynamic_shared_memory_type = posix
-	min_dynamic_shared_memory = 4MB
-	shared_buffers = 4MB
-	fsync = off
-	max_parallel_workers_per_gather = 2
-	parallel_setup_cost = 0
-	parallel_tuple_cost = 0
-	min_parallel_table_scan_size = 0
-	END
+    cluster_make
     server_start
 }
 
@@ -50,10 +28,6 @@ server_start() {
 
 database_stop() {
     as_postgres "$PROGRAMS/pg_ctl" -D "$BASE/data" -w -m "${1:-fast}" stop >/dev/null
-}
-
-ask() {
-    timeout 60 "$PROGRAMS/psql" -X -A -t -q -v ON_ERROR_STOP=1 -c "$1"
 }
 
 segments() {

@@ -223,7 +223,7 @@ static int allocate_indirect(const struct lent *lent, int mode, off_t end) {
 /* Memory past the end would be memory that no size tells of. */
 static int limit_allocation(const struct lent *lent, int mode, off_t end, struct growth *growth) {
   off_t now = 0;
-  if (!limits_data(lent->fs) || (mode & FALLOC_FL_PUNCH_HOLE))
+  if (!limits_growth(lent->fs) || (mode & FALLOC_FL_PUNCH_HOLE))
     return 0;
   int code = limits_resize(lent->fs, lent->node, lent->fd, end, growth);
   if (code == 0 && (mode & FALLOC_FL_KEEP_SIZE))

@@ -183,7 +183,7 @@ static int grow_partly(struct fs *fs, off_t now, off_t offset, size_t *size) {
 int limits_write(struct fs *fs, uint64_t node, int fd, off_t offset, size_t *size,
                  struct growth *ret) {
   off_t now = 0;
-  if (!limits_data(fs) || *size == 0)
+  if (!limits_growth(fs) || *size == 0)
     return 0;
   take_shared(fs, ret);
   int code = size_now(fs, node, fd, &now);
@@ -197,7 +197,7 @@ int limits_write(struct fs *fs, uint64_t node, int fd, off_t offset, size_t *siz
 
 int limits_append(struct fs *fs, uint64_t node, int fd, size_t *size, struct growth *ret) {
   off_t now = 0;
-  if (!limits_data(fs) || *size == 0)
+  if (!limits_growth(fs) || *size == 0)
     return 0;
   take_alone(fs, ret);
   int code = size_now(fs, node, fd, &now);
@@ -207,7 +207,7 @@ int limits_append(struct fs *fs, uint64_t node, int fd, size_t *size, struct gro
 int limits_resize(struct fs *fs, uint64_t node, int fd, off_t size, struct growth *ret) {
   off_t now = 0, end = 0;
   int reason = 0;
-  if (!limits_data(fs))
+  if (!limits_growth(fs))
     return 0;
   take_alone(fs, ret);
   int code = size_now(fs, node, fd, &now);

@@ -17,10 +17,14 @@
 
 #include "fs/internal.h"
 
+/* May a file not grow as it likes? */
+static inline bool limits_growth(const struct fs *fs) {
+  return fs->options.limits.size > 0 || fs->options.limits.object_size > 0;
+}
+
 /* Do writes have to come here? */
 static inline bool limits_data(const struct fs *fs) {
-  const struct limits_options *limits = &fs->options.limits;
-  return limits->size > 0 || limits->object_size > 0 || limits->later;
+  return limits_growth(fs) || fs->options.limits.later;
 }
 
 /* Is what has no name to be remembered? */

@@ -241,3 +241,23 @@ time.sleep(60)' "$MNT" >"$TEST_DIR/out" 3>&- &
     sed -i 's/^#\([a-z]\)/\1/' "$CONFIG"
     reload "in force: size=67108864,nr_objects=1000,max_object=16777216,prealloc,umask=27,mode=1777,uid=0,gid=0"
 }
+
+# settings_while PID SUPERVISOR SECONDS: other settings, that long apart, until PID has ended.
+settings_while() {
+    local pid=$1 supervisor=$2 seconds=$3 number=0
+    while runs "$pid"; do
+        number=$((number + 1))
+        settings "nr_objects=$((100000 + number))" "umask=0" "mode=1777"
+        kill -HUP "$supervisor"
+        sleep "$seconds"
+    done
+    echo "# $number times"
+    [ $number -gt 2 ]
+}
+
+@test "a load of every kind of operation sees nothing of settings that change" {
+    settings
+    mount_start "config=$CONFIG"
+    disturbed settings_while 0.3 "$PROGRAMS/load" "$MNT" "$SHM" --seconds 4 "${MMAP[@]}"
+    [ "$(df --output=itotal "$MNT" | tail -n 1)" -gt 100000 ]
+}

@@ -198,13 +198,13 @@ static void test_a_long_file_is_read_and_one_too_long_refused(struct fixture *f,
   (void)data;
   const gsize most = 64 * 1024;
   struct settings settings = {0};
-  g_autofree char *text = g_malloc(most + 1);
-  memset(text, '#', most + 1);
-  memcpy(text, "[shmfs]\nsize=3\n", strlen("[shmfs]\nsize=3\n"));
-  put(f, text, (gssize)most);
+  g_autoptr(GString) text = g_string_new("[shmfs]\nsize=3\n");
+  while (text->len <= most)
+    g_string_append_c(text, '#');
+  put(f, text->str, (gssize)most);
   g_assert_cmpint(config_begin(&f->options, &settings), ==, 0);
   g_assert_cmpuint(settings.limits.size, ==, 3);
-  put(f, text, (gssize)most + 1);
+  put(f, text->str, (gssize)most + 1);
   assert_refused(f);
 }
 

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 void complain(const char *format, ...) {
   va_list arguments;
@@ -52,7 +53,9 @@ int arguments_parse(const char *synopsis, const char *summary, const GOptionEntr
 
 int take_inventory(const struct common *common, unsigned parts, struct inventory **ret_inventory) {
   const char *directory = common->directory ? common->directory : DIRECTORY_DEFAULT;
-  int r = inventory_take(directory, parts, ret_inventory);
+  int r = common->directory && access(directory, F_OK) < 0
+              ? -errno
+              : inventory_take(directory, parts, ret_inventory);
   if (r == 0)
     return 0;
   complain("%s: shared memory cannot be listed: %s", directory, g_strerror(-r));

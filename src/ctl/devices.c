@@ -20,14 +20,16 @@
 #include "util/mountinfo.h"
 
 struct devices {
-  struct statx_timestamp born; /* of the directory; all 0: unknown */
-  GPtrArray *known;            /* struct device */
-  GHashTable *namespaces;      /* inode numbers of the mount namespaces that have been read */
+  dev_t directory;        /* 0: there is none */
+  uint64_t ipc_namespace; /* our own; 0: unknown */
+  GPtrArray *known;       /* struct device */
+  GHashTable *namespaces; /* inode numbers of the mount namespaces that have been read */
 };
 
 static void device_free(void *data) {
   struct device *device = data;
   g_free(device->mount_point);
+  g_free(device->prefix);
   g_free(device);
 }
 
@@ -46,19 +48,24 @@ static void add_internal(struct devices *devices, unsigned flags) {
     add(devices, DEVICE_SEGMENTS, attributes.st_dev);
 }
 
+/* Where a mount lies over the directory, what is behind it counts; the mount itself is found as others
+ * are. */
 static void add_directory(struct devices *devices, int directory) {
-  struct statx attributes;
-  if (directory < 0 || statx(directory, "", AT_EMPTY_PATH, STATX_BTIME, &attributes) < 0)
+  struct stat attributes;
+  if (directory < 0 || fstat(directory, &attributes) < 0)
     return;
-  add(devices, DEVICE_DIRECTORY, makedev(attributes.stx_dev_major, attributes.stx_dev_minor));
-  if (attributes.stx_mask & STATX_BTIME)
-    devices->born = attributes.stx_btime;
+  dev_t behind = mount_status_device(directory);
+  devices->directory = behind ? behind : attributes.st_dev;
+  add(devices, DEVICE_DIRECTORY, devices->directory);
 }
 
 struct devices *devices_new(int directory) {
   struct devices *devices = g_new0(struct devices, 1);
   devices->known = g_ptr_array_new_with_free_func(device_free);
   devices->namespaces = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+  struct stat ipc;
+  if (stat("/proc/self/ns/ipc", &ipc) == 0)
+    devices->ipc_namespace = ipc.st_ino;
   add_directory(devices, directory);
   add_internal(devices, 0);
   add_internal(devices, MFD_HUGETLB | MFD_HUGE_2MB);
@@ -83,14 +90,46 @@ const struct device *devices_find(const struct devices *devices, dev_t number) {
   return NULL;
 }
 
-/* Inode numbers of two tmpfs are alike, but not the moments in which they were made. In doubt a mount
- * is taken for one of the directory's: better a holder too many. */
-static bool shows_other(const struct devices *devices, const struct mount_status *status) {
-  static const struct statx_timestamp unknown = {0};
-  return status->error == 0 && status->is_posix &&
-         memcmp(&devices->born, &unknown, sizeof(unknown)) != 0 &&
-         (status->born.tv_sec != devices->born.tv_sec ||
-          status->born.tv_nsec != devices->born.tv_nsec);
+/* The folder of a tree's objects (store/tree.h). */
+#define TREE_FOLDER "posix/"
+
+/* A segment's inode number in a mount is above this, where no shmid is (store/sysv.h). Those of a tree's
+ * other files are above all that a tmpfs has made before its four billionth file (store/text.h). */
+#define SEGMENT_NODE UINT64_C(0x80000000)
+
+enum device_file device_file(const struct device *device, uint64_t inode, uint64_t *ret_inode) {
+  bool marked = (device->tree || !device->told) && (inode & SEGMENT_NODE);
+  bool segment = device->told && !device->tree ? device->segments : marked;
+  *ret_inode = inode;
+  if (device->kind != DEVICE_MOUNT)
+    return device->kind == DEVICE_DIRECTORY ? FILE_OBJECT : FILE_OTHER;
+  if (device->tree && inode > UINT32_MAX)
+    return FILE_OTHER;
+  if (!segment)
+    return device->files ? FILE_OBJECT : FILE_OTHER;
+  *ret_inode = inode & ~SEGMENT_NODE;
+  return device->segments ? FILE_SEGMENT : FILE_OTHER;
+}
+
+char *device_name(const struct device *device, const char *top, const char *path) {
+  size_t length = strlen(top);
+  bool below = strncmp(path, top, length) == 0 && path[length] == '/';
+  const char *slash = strrchr(path, '/');
+  const char *name = below ? path + length + 1 : slash ? slash + 1 : path;
+  if (below && device->tree && g_str_has_prefix(name, TREE_FOLDER))
+    name += strlen(TREE_FOLDER);
+  return g_strconcat(device->prefix ? device->prefix : "", name, NULL);
+}
+
+/* In doubt a mount is taken for one of what we look at: better a holder too many. */
+static void understand(const struct devices *devices, const struct mount_status *status,
+                       struct device *device) {
+  device->told = status->error == 0 && *status->view;
+  device->tree = strcmp(status->view, "all") == 0;
+  device->prefix = g_strdup(status->prefix);
+  device->files = !device->told || (status->device != 0 && status->device == devices->directory);
+  device->segments = !device->told || (status->ipc_namespace != 0 &&
+                                       status->ipc_namespace == devices->ipc_namespace);
 }
 
 static void add_mount(struct devices *devices, const struct mountinfo *info, pid_t pid) {
@@ -98,10 +137,10 @@ static void add_mount(struct devices *devices, const struct mountinfo *info, pid
   if (devices_find(devices, info->device))
     return;
   g_autofree char *path = g_strdup_printf("/proc/%d/root%s", pid, info->mount_point);
-  mount_status_read(path, &status);
+  mount_status_read(path, MOUNT_ASK_SHOWN, &status);
   struct device *device = add(devices, DEVICE_MOUNT, info->device);
   device->mount_point = g_strdup(info->mount_point);
-  device->other = shows_other(devices, &status);
+  understand(devices, &status, device);
 }
 
 static void add_mounts(struct devices *devices, FILE *mounts, pid_t pid) {

@@ -5,6 +5,7 @@
 
 #include <glib.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 enum device_kind { DEVICE_OTHER, DEVICE_DIRECTORY, DEVICE_SEGMENTS, DEVICE_MOUNT };
@@ -12,9 +13,24 @@ enum device_kind { DEVICE_OTHER, DEVICE_DIRECTORY, DEVICE_SEGMENTS, DEVICE_MOUNT
 struct device {
   enum device_kind kind;
   dev_t number;
-  bool other; /* DEVICE_MOUNT: it shows another directory's objects, so only its segments count */
-  char *mount_point; /* DEVICE_MOUNT: in the namespace in which it was found first */
+
+  /* DEVICE_MOUNT: */
+  char *mount_point; /* in the namespace in which it was found first */
+  char *prefix;      /* of the names outside; "": none */
+  bool told;     /* it said what it shows; else it is taken for one that shows what we look at */
+  bool tree;     /* it has the objects in a folder, beside others */
+  bool files;    /* it shows objects of the directory */
+  bool segments; /* it shows segments of this IPC namespace */
 };
+
+enum device_file { FILE_OTHER, FILE_OBJECT, FILE_SEGMENT };
+
+/* What is the regular file with that inode number on the device? *ret_inode: the object's inode number,
+ * or the segment's id. */
+enum device_file device_file(const struct device *device, uint64_t inode, uint64_t *ret_inode);
+
+/* The name outside of what is at that path of a mount or of the directory, top: where that one is. */
+char *device_name(const struct device *device, const char *top, const char *path);
 
 struct devices;
 

@@ -12,6 +12,7 @@
 #include <sys/statvfs.h>
 #include <sys/utsname.h>
 #include <sys/vfs.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "ctl/ctl.h"
@@ -144,9 +145,11 @@ static void check_directory(struct examination *exam) {
         g_strerror(errno));
     return;
   }
-  if (fs.f_type != TMPFS_MAGIC) {
+  char view[16] = "";
+  bool mount = getxattr(exam->directory, "user.shmfs.view", view, sizeof(view) - 1) > 0;
+  if (fs.f_type != TMPFS_MAGIC && !mount) {
     say(exam, false, exam->directory,
-        "is no tmpfs: mount one there, or (if a shmfs covers it) ask in another place");
+        "is no tmpfs, nor a mount of shmfs: mount one there, or give --dir");
     return;
   }
   uint64_t size = (uint64_t)space.f_blocks * space.f_frsize;
@@ -156,6 +159,8 @@ static void check_directory(struct examination *exam) {
   text_append_size(text, used);
   g_string_append(text, " used of ");
   text_append_size(text, size);
+  if (mount)
+    g_string_append_printf(text, ", a mount of shmfs (view %s)", view);
   say(exam, roomy, exam->directory, "%s%s", text->str,
       roomy ? "" : ": nearly full; shmfsctl ls and shmfsctl gc say what may go");
   g_string_free(text, TRUE);

@@ -30,6 +30,7 @@ struct collection {
   GPtrArray *candidates; /* struct object, borrowed */
   unsigned unseen;       /* held, but by nobody that was seen */
   unsigned refused;      /* not ours to ask about */
+  unsigned covered;      /* under a mount, which the kernel cannot be asked through */
   unsigned unjudged;     /* segments whose processes cannot be seen from here */
 };
 
@@ -81,13 +82,21 @@ static bool is_eligible(struct collection *gc, const struct object *object) {
   }
 }
 
+/* A lease on a mount's file knows nothing of who holds the object behind it. */
+static int check(struct collection *gc, const struct object *object) {
+  if (object->kind == OBJECT_SYSV || !gc->inventory->covered)
+    return removal_check(gc->inventory, object);
+  gc->covered++;
+  return -EOPNOTSUPP;
+}
+
 static void find_candidates(struct collection *gc) {
   gc->candidates = g_ptr_array_new();
   for (unsigned i = 0; i < gc->inventory->objects->len; i++) {
     struct object *object = gc->inventory->objects->pdata[i];
     if (!is_eligible(gc, object))
       continue;
-    int r = removal_check(gc->inventory, object);
+    int r = check(gc, object);
     if (r == 0)
       g_ptr_array_add(gc->candidates, object);
     else if (r == -EBUSY)
@@ -161,6 +170,10 @@ static void note_left(const struct collection *gc) {
              gc->unseen);
   if (gc->refused > 0)
     complain("%u left alone: they belong to others", gc->refused);
+  if (gc->covered > 0)
+    complain("%u left alone: %s is a mount of shmfs, and only the tmpfs behind it knows who holds "
+             "them: run gc where that can be seen, or give --dir",
+             gc->covered, gc->inventory->directory);
   if (gc->unjudged > 0)
     complain("%u segments left alone: not all processes can be seen from here; --partial judges "
              "by those that can",
@@ -183,7 +196,7 @@ static int report(const struct collection *gc) {
   table_free(table);
   note_left(gc);
   if (gc->candidates->len == 0)
-    return gc->refused > 0 ? STATUS_REFUSED : STATUS_NOTHING;
+    return gc->refused + gc->covered > 0 ? STATUS_REFUSED : STATUS_NOTHING;
   return status;
 }
 
@@ -195,7 +208,7 @@ static int judge(struct collection *gc) {
              inventory->refused, inventory->refused + inventory->inspected);
     return STATUS_REFUSED;
   }
-  unsigned recovered = removal_recover(inventory);
+  unsigned recovered = inventory->covered ? 0 : removal_recover(inventory);
   if (recovered > 0)
     complain("%u objects that an interrupted gc had put aside have their names again", recovered);
   find_candidates(gc);

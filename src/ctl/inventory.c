@@ -4,8 +4,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include "ctl/devices.h"
 #include "ctl/memory.h"
@@ -51,12 +53,14 @@ void inventory_free(struct inventory *inventory) {
 
 static int open_directory(struct inventory *inventory) {
   struct stat attributes;
+  struct statfs fs;
   inventory->directory_fd = open(inventory->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (inventory->directory_fd < 0)
     return errno == ENOENT ? 0 : -errno;
-  if (fstat(inventory->directory_fd, &attributes) < 0)
+  if (fstat(inventory->directory_fd, &attributes) < 0 || fstatfs(inventory->directory_fd, &fs) < 0)
     return -errno;
   inventory->device = attributes.st_dev;
+  inventory->covered = fs.f_type == FUSE_SUPER_MAGIC;
   return 0;
 }
 

@@ -63,6 +63,7 @@ struct inventory {
   struct devices *devices; /* scan.c fills it; NULL before */
   int directory_fd;        /* -1: there is no such directory */
   dev_t device;            /* of the directory */
+  bool covered;            /* the directory is no tmpfs itself: a mount of shmfs lies over it */
   GPtrArray *objects;      /* struct object */
   GPtrArray *processes;    /* struct process: those that hold something */
   GHashTable *files;       /* inode -> struct object, of one of its names */

@@ -234,7 +234,8 @@ static int resolve(struct load *load, int argc, char **argv) {
   }
   load->mode = (mode_t)mode;
   load->name = argv[1] + (*argv[1] == '/');
-  if (!*load->name || strchr(load->name, '/')) {
+  bool dots = strcmp(load->name, ".") == 0 || strcmp(load->name, "..") == 0;
+  if (!*load->name || dots || strchr(load->name, '/')) {
     complain("%s: is no name of an object; one is /name, or a segment's key (0x…)", argv[1]);
     return STATUS_USAGE;
   }

@@ -51,6 +51,8 @@ static void measure(const struct inventory *inventory, struct object *object) {
 
 void memory_measure(struct inventory *inventory) {
   bool swap = swap_is_used();
+  if (swap && inventory->covered)
+    return; /* the pages are not those of the files that can be asked */
   for (unsigned i = 0; i < inventory->objects->len; i++) {
     struct object *object = inventory->objects->pdata[i];
     if (object->kind == OBJECT_SYSV || object->resident == UNKNOWN)

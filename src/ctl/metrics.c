@@ -17,7 +17,7 @@
 #include "util/fd.h"
 
 struct total {
-  uid_t uid;
+  char *owner; /* as shown: several user ids may have one name, and no line may come twice */
   enum object_kind kind;
   uint64_t objects, bytes, resident, swapped, orphans, orphan_bytes;
 };
@@ -31,15 +31,26 @@ static uint64_t known(uint64_t number) {
   return number == UNKNOWN ? 0 : number;
 }
 
-static struct total *total_of(GArray *totals, uid_t uid, enum object_kind kind) {
+static char *owner_of(const struct object *object) {
+  GString *user = g_string_new(NULL);
+  text_append_user(user, object->uid);
+  return g_string_free(user, FALSE);
+}
+
+static struct total *total_of(GArray *totals, const struct object *object) {
+  g_autofree char *owner = owner_of(object);
   for (unsigned i = 0; i < totals->len; i++) {
     struct total *total = &g_array_index(totals, struct total, i);
-    if (total->uid == uid && total->kind == kind)
+    if (strcmp(total->owner, owner) == 0 && total->kind == object->kind)
       return total;
   }
-  struct total new = {.uid = uid, .kind = kind};
+  struct total new = {.owner = g_steal_pointer(&owner), .kind = object->kind};
   g_array_append_val(totals, new);
   return &g_array_index(totals, struct total, totals->len - 1);
+}
+
+static void clear_total(void *data) {
+  g_free(((struct total *)data)->owner);
 }
 
 static void add_object(struct totals *totals, const struct object *object) {
@@ -48,7 +59,7 @@ static void add_object(struct totals *totals, const struct object *object) {
     totals->deleted_resident += known(object->resident);
     return;
   }
-  struct total *total = total_of(totals->by_owner, object->uid, object->kind);
+  struct total *total = total_of(totals->by_owner, object);
   bool orphan = !object_is_held(object);
   total->objects++;
   total->bytes += known(object->size);
@@ -98,10 +109,7 @@ static void put_family(GString *out, const struct family *family, const GArray *
   declare(out, family->name, "gauge", family->help);
   for (unsigned i = 0; i < totals->len; i++) {
     const struct total *total = &g_array_index(totals, struct total, i);
-    GString *user = g_string_new(NULL);
-    text_append_user(user, total->uid);
-    g_autofree char *owner = label(user->str);
-    g_string_free(user, TRUE);
+    g_autofree char *owner = label(total->owner);
     g_string_append_printf(out, "%s{owner=\"%s\",kind=\"%s\"} %" G_GUINT64_FORMAT "\n",
                            family->name, owner, object_kind_name(total->kind),
                            *(const uint64_t *)(const void *)((const char *)total + family->offset));
@@ -115,6 +123,7 @@ static bool is_first_name(GHashTable *seen, const struct object *object) {
 static void put_objects(GString *out, const struct inventory *inventory) {
   struct totals totals = {.by_owner = g_array_new(FALSE, FALSE, sizeof(struct total))};
   g_autoptr(GHashTable) seen = g_hash_table_new(NULL, NULL);
+  g_array_set_clear_func(totals.by_owner, clear_total);
   for (unsigned i = 0; i < inventory->objects->len; i++)
     if (is_first_name(seen, inventory->objects->pdata[i]))
       add_object(&totals, inventory->objects->pdata[i]);
@@ -150,11 +159,10 @@ static void put_limits(GString *out, const struct inventory *inventory) {
   }
 }
 
-static void put_of_mount(GString *out, const struct mounted *mount, const char *name,
-                         uint64_t number) {
+static char *labels_of(const struct mounted *mount) {
   g_autofree char *point = label(mount->point), *view = label(mount->view);
-  g_string_append_printf(out, "%s{mountpoint=\"%s\",view=\"%s\"} %" G_GUINT64_FORMAT "\n", name,
-                         point, view, number);
+  g_autofree char *prefix = label(mount->status.prefix);
+  return g_strdup_printf("mountpoint=\"%s\",view=\"%s\",prefix=\"%s\"", point, view, prefix);
 }
 
 struct mount_family {
@@ -178,25 +186,61 @@ static uint64_t workers_of(const struct mount_status *status) {
   return status->workers;
 }
 
+static uint64_t files_of(const struct mount_status *status) {
+  return status->files;
+}
+
+static uint64_t max_size_of(const struct mount_status *status) {
+  return status->max_size;
+}
+
+static uint64_t max_files_of(const struct mount_status *status) {
+  return status->max_files;
+}
+
 static const struct mount_family mount_families[] = {
     {"shmfs_mount_up", "gauge", "Does the mount answer?", is_up},
-    {"shmfs_mount_size_bytes", "gauge", "Its limit.", size_of},
+    {"shmfs_mount_size_bytes", "gauge", "Its size.", size_of},
     {"shmfs_mount_used_bytes", "gauge", "What is used of it.", used_of},
+    {"shmfs_mount_files", "gauge", "The files in it.", files_of},
+    {"shmfs_mount_limit_bytes", "gauge", "Its own limit on the sum of sizes.", max_size_of},
+    {"shmfs_mount_limit_files", "gauge", "Its own limit on the number of files.", max_files_of},
     {"shmfs_mount_workers_total", "counter", "Workers started for it.", workers_of},
-    {"shmfs_mount_requests_total", "counter", "Requests served.", mount_status_requests},
 };
+
+static void put_mount_family(GString *out, const struct mount_family *family,
+                             const GPtrArray *mounts) {
+  declare(out, family->name, family->type, family->help);
+  for (unsigned i = 0; i < mounts->len; i++) {
+    const struct mounted *mount = mounts->pdata[i];
+    uint64_t number = family->number(&mount->status);
+    if (number == UNKNOWN || (mount->status.error < 0 && family->number != is_up))
+      continue;
+    g_autofree char *labels = labels_of(mount);
+    g_string_append_printf(out, "%s{%s} %" G_GUINT64_FORMAT "\n", family->name, labels, number);
+  }
+}
+
+static void put_requests_of(GString *out, const struct mounted *mount) {
+  g_autofree char *labels = labels_of(mount);
+  g_auto(GStrv) lines = g_strsplit(mount->status.requests, "\n", -1);
+  for (unsigned i = 0; lines[i]; i++) {
+    const char *blank = strchr(lines[i], ' ');
+    if (blank)
+      g_string_append_printf(out, "shmfs_mount_requests_total{%s,request=\"%.*s\"} %s\n", labels,
+                             (int)(blank - lines[i]), lines[i], blank + 1);
+  }
+}
 
 static void put_mounts(GString *out) {
   g_autoptr(GPtrArray) mounts = mounted_list();
-  for (size_t i = 0; mounts && mounts->len > 0 && i < G_N_ELEMENTS(mount_families); i++) {
-    const struct mount_family *family = &mount_families[i];
-    declare(out, family->name, family->type, family->help);
-    for (unsigned j = 0; j < mounts->len; j++) {
-      const struct mounted *mount = mounts->pdata[j];
-      if (i == 0 || mount->status.error == 0)
-        put_of_mount(out, mount, family->name, family->number(&mount->status));
-    }
-  }
+  if (!mounts || mounts->len == 0)
+    return;
+  for (size_t i = 0; i < G_N_ELEMENTS(mount_families); i++)
+    put_mount_family(out, &mount_families[i], mounts);
+  declare(out, "shmfs_mount_requests_total", "counter", "Requests served, by kind.");
+  for (unsigned i = 0; i < mounts->len; i++)
+    put_requests_of(out, mounts->pdata[i]);
 }
 
 /* The collector may read at any time, so the file is replaced at once; it reads as another user. */

@@ -7,10 +7,11 @@
 
 struct mounted {
   char *point;
-  char *view; /* the source: posix, sysv, …, unless -o fsname= hides it */
+  char *
+      view; /* as it says itself; of one that does not answer the source, which -o fsname= may hide */
   struct mount_status status;
 };
 
-/* All of them, each asked for its status: struct mounted, freed with the array, which is the caller's.
+/* All that can be reached (not those that another one lies over), each asked for its status: struct mounted, freed with the array, which is the caller's.
  * NULL with errno set when there is no list of mounts. */
 GPtrArray *mounted_list(void);

@@ -21,8 +21,6 @@
 
 #define BUFFER_SIZE 65536    /* several of the kernel's pieces of a page each; and any one line */
 #define SEGMENT_PATH "/SYSV" /* what the kernel calls a segment's file, ipc/shm.c */
-/* As the mounts of segments show them: above 2^31, where no shmid and hardly an inode is. */
-#define SEGMENT_NODE UINT64_C(0x80000000)
 
 struct scan {
   struct inventory *inventory;
@@ -45,28 +43,26 @@ struct found {
   const char *link; /* leads to the file itself, relative to /proc/PID */
 };
 
-static const char *relative_name(const struct scan *scan, const struct found *found) {
+static char *name_of(const struct scan *scan, const struct found *found) {
   const char *top =
       found->device->kind == DEVICE_MOUNT ? found->device->mount_point : scan->inventory->directory;
-  size_t length = strlen(top);
-  if (strncmp(found->path, top, length) == 0 && found->path[length] == '/')
-    return found->path + length + 1;
-  const char *slash = strrchr(found->path, '/');
-  return slash ? slash + 1 : found->path;
+  return device_name(found->device, top, found->path);
 }
 
 /* What no name led to: removed, or made since the names were read. */
-static struct object *add_unnamed(struct scan *scan, const struct found *found) {
+static struct object *add_unnamed(struct scan *scan, const struct found *found, uint64_t inode) {
   struct statx attributes;
+  if (found->device->kind == DEVICE_MOUNT && !found->device->told)
+    return NULL; /* nobody knows whether it is one of ours, and asking could take forever */
   bool described = statx(scan->proc, found->link, AT_NO_AUTOMOUNT, STATX_BASIC_STATS | STATX_BTIME,
                          &attributes) == 0;
   if (described && !S_ISREG(attributes.stx_mode))
     return NULL;
-  const char *name = relative_name(scan, found);
+  g_autofree char *name = name_of(scan, found);
   enum object_kind kind = g_str_has_prefix(name, "sem.") ? OBJECT_SEMAPHORE
                           : strchr(name, '/')            ? OBJECT_FILE
                                                          : OBJECT_POSIX;
-  struct object *object = inventory_add(scan->inventory, kind, name, found->inode);
+  struct object *object = inventory_add(scan->inventory, kind, name, inode);
   object->uid = object->gid = (uid_t)-1;
   if (described)
     object_describe(object, &attributes);
@@ -85,26 +81,27 @@ static struct object *segment_of(struct scan *scan, const struct found *found) {
   return segment ? inventory_find(scan->inventory, true, found->inode) : NULL;
 }
 
-/* A mount may be of another IPC namespace, which has other segments of the same ids: the name has to
- * agree as well. */
-static struct object *mounted_segment_of(struct scan *scan, const struct found *found) {
-  struct object *object = inventory_find(scan->inventory, true, found->inode & ~SEGMENT_NODE);
+/* A mount that does not answer may be of another IPC namespace, which has other segments of the same
+ * ids: the name has to agree as well. */
+static struct object *mounted_segment_of(struct scan *scan, const struct found *found, int id) {
+  struct object *object = inventory_find(scan->inventory, true, (uint64_t)id);
   const char *name = strrchr(found->path, '/');
-  bool same = object &&
-              (object->deleted || found->deleted || (name && strcmp(name + 1, object->name) == 0));
+  bool same = object && (found->device->told || object->deleted || found->deleted ||
+                         (name && strcmp(name + 1, object->name) == 0));
   return same ? object : NULL;
 }
 
 static struct object *object_of(struct scan *scan, const struct found *found) {
-  const struct device *device = found->device;
-  if (device->kind == DEVICE_SEGMENTS)
+  uint64_t inode;
+  if (found->device->kind == DEVICE_SEGMENTS)
     return segment_of(scan, found);
-  if (device->kind == DEVICE_MOUNT && (found->inode & SEGMENT_NODE))
-    return mounted_segment_of(scan, found);
-  if (device->other)
+  enum device_file file = device_file(found->device, found->inode, &inode);
+  if (file == FILE_SEGMENT)
+    return mounted_segment_of(scan, found, (int)inode);
+  if (file != FILE_OBJECT)
     return NULL;
-  struct object *object = inventory_find(scan->inventory, false, found->inode);
-  return object ? object : add_unnamed(scan, found);
+  struct object *object = inventory_find(scan->inventory, false, inode);
+  return object ? object : add_unnamed(scan, found, inode);
 }
 
 /* Takes the hold. */
@@ -253,8 +250,16 @@ static bool is_refusal(int r) {
   return r < 0 && r != -ESRCH && r != -ENOENT;
 }
 
-static int scan_process(struct scan *scan) {
+/* What mounts there are has to be known before the first process is looked into: it may have been
+ * given a descriptor of a mount that it does not see. */
+static int add_namespace(struct scan *scan) {
   devices_add_namespace(scan->inventory->devices, scan->proc, scan->pid);
+  return 0;
+}
+
+static int scan_process(struct scan *scan) {
+  if (scan->pid == getpid())
+    return 0;
   int maps = scan_maps(scan);
   int descriptors = scan_descriptors(scan);
   if (is_shortage(maps) || is_shortage(descriptors))
@@ -266,17 +271,19 @@ static int scan_process(struct scan *scan) {
   return 0;
 }
 
-static int visit_process(struct scan *scan, int proc_root, const char *name) {
+typedef int visit_fn(struct scan *scan);
+
+static int visit_process(struct scan *scan, int proc_root, const char *name, visit_fn *visit) {
   auto_fd int proc = openat(proc_root, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (proc < 0)
     return errno == EMFILE || errno == ENFILE ? -errno : 0;
   scan->proc = proc;
   scan->pid = atoi(name);
   scan->process = NULL;
-  return scan->pid == getpid() ? 0 : scan_process(scan);
+  return visit(scan);
 }
 
-static int visit_processes(struct scan *scan) {
+static int visit_processes(struct scan *scan, visit_fn *visit) {
   DIR *stream = opendir("/proc");
   if (!stream)
     return -errno;
@@ -285,7 +292,7 @@ static int visit_processes(struct scan *scan) {
   /* cppcheck-suppress readdirCalled ; no other thread has this stream */
   while (r == 0 && (entry = readdir(stream)))
     if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9')
-      r = visit_process(scan, dirfd(stream), entry->d_name);
+      r = visit_process(scan, dirfd(stream), entry->d_name, visit);
   closedir(stream);
   return r;
 }
@@ -299,7 +306,9 @@ int scan_processes(struct inventory *inventory) {
   inventory->devices = devices_new(inventory->directory_fd);
   inventory->hidden = process_some_hidden();
   scan.buffer = g_malloc(BUFFER_SIZE);
-  int r = visit_processes(&scan);
+  int r = visit_processes(&scan, add_namespace);
+  if (r == 0)
+    r = visit_processes(&scan, scan_process);
   g_free(scan.buffer);
   return r;
 }

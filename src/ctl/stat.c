@@ -49,9 +49,12 @@ static void say_columns(const struct report *report, const struct object *object
 }
 
 static void say_deleted(const struct report *report, const struct object *object) {
-  struct value value = {.number = object->deleted,
-                        .text = (char *)(object->deleted ? "yes" : "no")};
-  say(report, "DELETED", &value, VALUE_TEXT);
+  if (!report->builder) {
+    printf("%-10s %s\n", "DELETED", object->deleted ? "yes" : "no");
+    return;
+  }
+  json_builder_set_member_name(report->builder, "deleted");
+  json_builder_add_boolean_value(report->builder, object->deleted);
 }
 
 static void say_pages(const struct report *report, const struct inventory *inventory,

@@ -10,8 +10,6 @@
 #include "ctl/devices.h"
 #include "ctl/text.h"
 
-#define SEGMENT_NODE UINT64_C(0x80000000) /* as in scan.c */
-
 struct wanted {
   const char *name;
   uint64_t file, segment; /* UNKNOWN: none */
@@ -30,11 +28,12 @@ static void want_path(const struct inventory *inventory, const char *path, struc
     return;
   const struct device *device =
       inventory->devices ? devices_find(inventory->devices, file.st_dev) : NULL;
-  bool mount = device && device->kind == DEVICE_MOUNT;
-  if (mount && (file.st_ino & SEGMENT_NODE))
-    wanted->segment = file.st_ino & ~SEGMENT_NODE;
-  if ((mount && !device->other) || file.st_dev == inventory->device)
-    wanted->file = file.st_ino;
+  uint64_t inode = file.st_ino;
+  enum device_file what = device ? device_file(device, file.st_ino, &inode) : FILE_OTHER;
+  if (what == FILE_SEGMENT)
+    wanted->segment = inode;
+  else if (what == FILE_OBJECT || file.st_dev == inventory->device)
+    wanted->file = inode;
 }
 
 /* Below the directory, or with the one slash that shm_open(3) names begin with. */

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <glib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "store/confined.h"
 #include "store/posix.h"
@@ -38,9 +39,9 @@ static int make_all(const struct shared *shared, struct store **ret_store) {
 }
 
 static const struct view views[] = {
-    {"posix", .watched = true, .confined = true, .make_store = make_posix},
+    {"posix", .watched = true, .objects = true, .confined = true, .make_store = make_posix},
     {"sysv", .ipc_namespace = true, .make_store = make_sysv},
-    {"all", .ipc_namespace = true, .make_store = make_all},
+    {"all", .objects = true, .ipc_namespace = true, .make_store = make_all},
 };
 
 const char *view_names(void) {
@@ -93,4 +94,16 @@ int view_enter(const struct options *options) {
     log_error("-o ipcns=%s: the IPC namespace cannot be entered: %s", options->ipc_namespace,
               r == -EINVAL ? "that is no IPC namespace" : g_strerror(-r));
   return r;
+}
+
+/* Both numbers are 0, unknown, where the kernel does not tell. */
+struct fs_shown view_shown(const struct shared *shared) {
+  const struct view *view = view_find(shared->options->source);
+  struct fs_shown shown = {.view = view->name, .prefix = shared->options->confined.prefix};
+  struct stat attributes;
+  if (view->objects && fstat(shared->directory, &attributes) == 0)
+    shown.device = attributes.st_dev;
+  if (view->ipc_namespace && stat("/proc/self/ns/ipc", &attributes) == 0)
+    shown.ipc_namespace = attributes.st_ino;
+  return shown;
 }

@@ -9,6 +9,7 @@
 struct view {
   const char *name;
   bool watched;       /* what it shows is the shared memory directory, whose changes can be told */
+  bool objects;       /* shows the shared memory directory, or has it within */
   bool confined;      /* can show a part of itself, with limits: -o prefix=, size=, … */
   bool ipc_namespace; /* shows what an IPC namespace has, so -o ipcns= has a meaning */
   /* 0 or -errno; the caller frees the store. */
@@ -29,3 +30,6 @@ int view_check(const struct options *options);
  * after it, and the next program of an upgrade, are in it by themselves. Before there are threads.
  * 0 or -errno, after one clear line. */
 int view_enter(const struct options *options);
+
+/* What the view shows with these options, for user.shmfs.* (fs/status.h). Borrows from the options. */
+struct fs_shown view_shown(const struct shared *shared);

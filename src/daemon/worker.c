@@ -44,6 +44,7 @@ static int make_file_system(struct worker *worker) {
   options.checks_opens = geteuid() != 0;
   options.limits = shared->settings.limits;
   options.limits.later = shared->options->config;
+  options.shown = view_shown(shared);
   int r = privilege_init();
   if (r < 0) {
     log_error("privileges cannot be set: %s", strerror(-r));

@@ -7,6 +7,7 @@
 #include <fuse_lowlevel.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "fs/state.h"
 #include "store/store.h"
@@ -24,6 +25,14 @@ struct limits_options {
   bool later;           /* others may follow, and are to hold for what is open by then */
 };
 
+/* What a view shows, for people and for `shmfsctl` (status.h); borrowed. */
+struct fs_shown {
+  const char *view;
+  const char *prefix;     /* NULL: none */
+  dev_t device;           /* of the shared memory directory behind; 0: none of it is shown */
+  uint64_t ipc_namespace; /* inode number of the IPC namespace; 0: nothing of one is shown */
+};
+
 struct fs_options {
   double entry_timeout; /* seconds; names of files at the top; < 0: the default, an hour */
   double attr_timeout;  /* seconds; attributes of files; default 0 */
@@ -35,6 +44,7 @@ struct fs_options {
   bool watched;      /* the directory is watched, so its own attributes may be cached */
   enum fs_mmap mmap;
   struct limits_options limits;
+  struct fs_shown shown;
   bool debug; /* libfuse prints each request */
 };
 

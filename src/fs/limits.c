@@ -261,6 +261,20 @@ void limits_removed(struct fs *fs, uint64_t node) {
   fs->sweep_at = 2 * opens_orphans(fs->opens) + SWEEP_FIRST;
 }
 
+int limits_use(struct fs *fs, uint64_t *ret_size, uint64_t *ret_objects) {
+  struct usage usage = {0};
+  auto_growth struct growth growth = {0};
+  if (!fs->store->ops->visit)
+    return -EOPNOTSUPP;
+  take_shared(fs, &growth);
+  int code = count(fs, &usage);
+  if (code < 0)
+    return code;
+  *ret_size = usage.size;
+  *ret_objects = usage.objects;
+  return 0;
+}
+
 int limits_statvfs(struct fs *fs, struct statvfs *statvfs) {
   const struct limits_options *limits = &fs->options.limits;
   struct usage usage = {0};

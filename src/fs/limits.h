@@ -60,5 +60,9 @@ void limits_move(struct fs *fs, struct growth *ret);
 /* The node has lost a name, and its memory may live on. Between limits_move() and its end. */
 void limits_removed(struct fs *fs, uint64_t node);
 
+/* What the view holds now, whether there is a limit or not: bytes, as their sum is limited, and names.
+ * 0 or -errno; -EOPNOTSUPP of a view that cannot have limits. */
+int limits_use(struct fs *fs, uint64_t *ret_size, uint64_t *ret_objects);
+
 /* Puts limits and use in the place of the file system's own numbers. 0 or -errno. */
 int limits_statvfs(struct fs *fs, struct statvfs *statvfs);

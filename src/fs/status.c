@@ -3,6 +3,10 @@
 #include <errno.h>
 #include <glib.h>
 #include <string.h>
+#include <sys/sysmacros.h>
+
+#include "fs/internal.h"
+#include "fs/limits.h"
 
 #define PREFIX "user.shmfs."
 
@@ -29,45 +33,129 @@ static const char *const request_name[WIRE_OPCODES] = {
     [52] = "statx",
 };
 
-static void append_requests(const struct state_page *page, GString *text) {
+/* Appends an attribute's value. 0, or -ENODATA where the view has none. */
+typedef int append_fn(struct fs *fs, GString *text);
+
+static int append_supervisor(struct fs *fs, GString *text) {
+  g_string_append_printf(text, "%d", fs->state->page->supervisor);
+  return 0;
+}
+
+static int append_worker(struct fs *fs, GString *text) {
+  g_string_append_printf(text, "%d", fs->state->page->worker);
+  return 0;
+}
+
+static int append_workers(struct fs *fs, GString *text) {
+  g_string_append_printf(text, "%u", fs->state->page->workers);
+  return 0;
+}
+
+static int append_upgrades(struct fs *fs, GString *text) {
+  g_string_append_printf(text, "%u", fs->state->page->upgrades);
+  return 0;
+}
+
+static int append_started(struct fs *fs, GString *text) {
+  g_string_append_printf(text, "%" G_GINT64_FORMAT, fs->state->page->started);
+  return 0;
+}
+
+static int append_requests(struct fs *fs, GString *text) {
+  const struct state_page *page = fs->state->page;
   for (unsigned i = 0; i < WIRE_OPCODES; i++)
     if (page->served[i] > 0 && request_name[i])
       g_string_append_printf(text, "%s %" G_GUINT64_FORMAT "\n", request_name[i], page->served[i]);
+  return 0;
 }
 
-static bool append_status(const struct state_page *page, const char *what, GString *text) {
-  if (strcmp(what, "supervisor") == 0)
-    g_string_append_printf(text, "%d", page->supervisor);
-  else if (strcmp(what, "worker") == 0)
-    g_string_append_printf(text, "%d", page->worker);
-  else if (strcmp(what, "workers") == 0)
-    g_string_append_printf(text, "%u", page->workers);
-  else if (strcmp(what, "upgrades") == 0)
-    g_string_append_printf(text, "%u", page->upgrades);
-  else if (strcmp(what, "started") == 0)
-    g_string_append_printf(text, "%" G_GINT64_FORMAT, page->started);
-  else if (strcmp(what, "requests") == 0)
-    append_requests(page, text);
-  else
-    return false;
-  return true;
+static int append_known(GString *text, const char *value) {
+  g_string_append(text, value ? value : "");
+  return value ? 0 : -ENODATA;
+}
+
+static int append_view(struct fs *fs, GString *text) {
+  return append_known(text, fs->options.shown.view);
+}
+
+static int append_prefix(struct fs *fs, GString *text) {
+  return append_known(text, fs->options.shown.prefix);
+}
+
+static int append_device(struct fs *fs, GString *text) {
+  dev_t device = fs->options.shown.device;
+  g_string_append_printf(text, "%u:%u", major(device), minor(device));
+  return device ? 0 : -ENODATA;
+}
+
+static int append_ipc(struct fs *fs, GString *text) {
+  uint64_t number = fs->options.shown.ipc_namespace;
+  g_string_append_printf(text, "%" G_GUINT64_FORMAT, number);
+  return number ? 0 : -ENODATA;
+}
+
+static void append_number(GString *text, const char *name, uint64_t number) {
+  g_string_append_printf(text, "%s %" G_GUINT64_FORMAT "\n", name, number);
+}
+
+static int append_limits(struct fs *fs, GString *text) {
+  const struct limits_options *limits = &fs->options.limits;
+  if (limits->size > 0)
+    append_number(text, "size", limits->size);
+  if (limits->objects > 0)
+    append_number(text, "nr_objects", limits->objects);
+  if (limits->object_size > 0)
+    append_number(text, "max_object", limits->object_size);
+  return text->len > 0 ? 0 : -ENODATA;
+}
+
+static int append_use(struct fs *fs, GString *text) {
+  uint64_t size, objects;
+  int code = limits_use(fs, &size, &objects);
+  if (code < 0)
+    return code == -EOPNOTSUPP ? -ENODATA : code;
+  append_number(text, "size", size);
+  append_number(text, "objects", objects);
+  return 0;
+}
+
+static const struct {
+  const char *name;
+  append_fn *append;
+} attributes[] = {
+    {"supervisor", append_supervisor},
+    {"worker", append_worker},
+    {"workers", append_workers},
+    {"upgrades", append_upgrades},
+    {"started", append_started},
+    {"requests", append_requests},
+    {"view", append_view},
+    {"prefix", append_prefix},
+    {"device", append_device},
+    {"ipc", append_ipc},
+    {"limits", append_limits},
+    {"use", append_use},
+};
+
+static append_fn *find(const char *name) {
+  if (!g_str_has_prefix(name, PREFIX))
+    return NULL;
+  for (size_t i = 0; i < G_N_ELEMENTS(attributes); i++)
+    if (strcmp(name + strlen(PREFIX), attributes[i].name) == 0)
+      return attributes[i].append;
+  return NULL;
 }
 
 bool is_status(const char *name) {
-  static const char *const names[] = {"supervisor", "worker",  "workers",
-                                      "upgrades",   "started", "requests"};
-  if (!g_str_has_prefix(name, PREFIX))
-    return false;
-  for (size_t i = 0; i < G_N_ELEMENTS(names); i++)
-    if (strcmp(name + strlen(PREFIX), names[i]) == 0)
-      return true;
-  return false;
+  return find(name) != NULL;
 }
 
-ssize_t status_get(const struct state *state, const char *name, char *value, size_t size) {
+ssize_t status_get(struct fs *fs, const char *name, char *value, size_t size) {
   g_autoptr(GString) text = g_string_new(NULL);
-  if (!append_status(state->page, name + strlen(PREFIX), text))
-    return -ENODATA;
+  append_fn *append = find(name);
+  int code = append ? append(fs, text) : -ENODATA;
+  if (code < 0)
+    return code;
   if (size > 0 && text->len > size)
     return -ERANGE;
   if (size > 0)

@@ -36,7 +36,7 @@ void fs_getxattr(fuse_req_t request, fuse_ino_t node, const char *name, size_t s
   ssize_t length = prepare(request, node, size, &value);
   if (length == 0)
     length = node == STORE_ROOT && is_status(name)
-                 ? status_get(fs_of(request)->state, name, value, size)
+                 ? status_get(fs_of(request), name, value, size)
                  : store->ops->get_xattr(store, node, name, value, size);
   reply_value(request, length, value, size);
 }

@@ -24,14 +24,14 @@ _shmfs_options() {
     compopt -o nospace
 }
 
-# What is mounted already, for --reload.
+# What is mounted already, for --reload. (Not by compgen -W, which would expand the names, and anybody
+# can make a mount point.)
 _shmfs_mounts() {
-    local point type points=()
+    local point type
     while read -r _ point type _; do
-        [ "$type" != fuse.shmfs ] || points+=("$(printf '%b' "$point")")
+        printf -v point %q "$(printf '%b' "$point")"
+        [[ $type != fuse.shmfs || $point != "$1"* ]] || COMPREPLY+=("$point")
     done </proc/self/mounts
-    local IFS=$'\n'
-    mapfile -t COMPREPLY < <(compgen -W "${points[*]}" -- "$1")
 }
 
 # bash takes = for a separator of words, which those of -o contain: what the command line says from

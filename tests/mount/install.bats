@@ -34,20 +34,23 @@ setup_file() {
 	sbin/mount.fuse.shmfs
 	sbin/mount.shmfs
 	usr/local/bin/shmfs
+	usr/local/bin/shmfsctl
 	usr/local/lib/systemd/system/shmfs@.service
 	usr/local/share/bash-completion/completions/shmfs
+	usr/local/share/bash-completion/completions/shmfsctl
 	usr/local/share/doc/shmfs/examples/fstab
 	usr/local/share/doc/shmfs/examples/limits.conf
 	usr/local/share/doc/shmfs/examples/mnt-shm.conf
 	usr/local/share/fish/vendor_completions.d/shmfs.fish
+	usr/local/share/fish/vendor_completions.d/shmfsctl.fish
+	usr/local/share/man/man1/shmfsctl.1
 	usr/local/share/man/man8/mount.fuse.shmfs.8
 	usr/local/share/man/man8/mount.shmfs.8
 	usr/local/share/man/man8/shmfs.8
 	usr/local/share/zsh/site-functions/_shmfs
+	usr/local/share/zsh/site-functions/_shmfsctl
 	END
-    # Another part of the project may install more; these must be there.
-    run comm -13 "$TEST_DIR/found" "$TEST_DIR/wanted"
-    [ -z "$output" ]
+    diff "$TEST_DIR/wanted" "$TEST_DIR/found"
     # libfuse is inside the program.
     ! grep -i 'fuse3\|/include/' "$TEST_DIR/found" || false
 }
@@ -267,14 +270,87 @@ complete_bash() {
     [[ $output == *$'\n'_shmfs ]]
 }
 
-@test "the manual page has no mistakes, and knows every option" {
-    run man --warnings -E UTF-8 -l -Tutf8 "$SHARE/man/man8/shmfs.8"
-    [ "$status" = 0 ]
-    ! grep -i 'warning\|error:' <<<"$output" || false
+# complete_ctl WORD...: what bash offers for the last one, which may be "".
+complete_ctl() {
+    # shellcheck disable=SC2016 # for the inner shell
+    bash --norc -c '. "$1"
+        compopt() { :; }
+        COMP_WORDS=("${@:2}") COMP_CWORD=$(($# - 2))
+        _shmfsctl
+        printf "%s\n" "${COMPREPLY[@]}"' complete "$SHARE/bash-completion/completions/shmfsctl" shmfsctl "$@" |
+        paste -s -d ' '
+}
+
+@test "bash completes shmfsctl's commands, options, columns and objects" {
+    : >"$SHM/psm_one"
+    [ "$(complete_ctl do)" = doctor ]
+    [ "$(complete_ctl gc --m)" = --match ]
+    [ "$(complete_ctl ls -o name,resi)" = name,resident ]
+    [ "$(complete_ctl ls --sort = resi)" = resident ]
+    [ "$(complete_ctl ls -k sysv,p)" = sysv,posix ]
+    [ "$(complete_ctl who psm)" = psm_one ]
+    [ "$(complete_ctl gc --match p)" = psm_one ]
+    [ "$(complete_ctl metrics --output "$TEST_DIR/mn")" = "$MNT" ]
+    [ "$(complete_ctl who "$TEST_DIR/mn")" = "$MNT" ]
+}
+
+@test "names of objects and mount points are only names to bash" {
+    name='$(touch made)`touch made`;x'
+    cd "$TEST_DIR"
+    : >"$SHM/$name"
+    mkdir -p "$TEST_DIR/$name"
+    mount_at "$TEST_DIR/$name"
+    [ "$(complete_ctl who '')" = "$(printf %q "$name")" ]
+    [ "$(complete_bash 'shmfs --reload ')" = "$(printf %q "$TEST_DIR/$name")" ]
+    [ ! -e made ]
+    umount "$TEST_DIR/$name"
+}
+
+@test "fish completes shmfsctl's commands, options, columns and objects" {
+    complete_fish() {
+        fish --no-config -c "source $SHARE/fish/vendor_completions.d/shmfsctl.fish; complete -C '$1'" |
+            cut -f 1 | paste -s -d ' '
+    }
+    : >"$SHM/psm_one"
+    [ "$(complete_fish 'shmfsctl do')" = doctor ]
+    [ "$(complete_fish 'shmfsctl gc --m')" = --match= ]
+    [ "$(complete_fish 'shmfsctl ls -o name,resi')" = name,resident ]
+    [ "$(complete_fish 'shmfsctl ls -k sysv,p')" = sysv,posix ]
+    [ "$(complete_fish 'shmfsctl who psm')" = psm_one ]
+    [[ "$(complete_fish "shmfsctl dump -o $TEST_DIR/mn")" = "$MNT"* ]]
+}
+
+# press TEXT: what an interactive zsh makes of that and the tab key.
+press() {
+    "$PYTHON" "$HERE/python/zsh.py" "$SHARE/zsh/site-functions" "$1"
+}
+
+@test "zsh completes shmfsctl's commands, options, columns and objects" {
+    : >"$SHM/psm_one"
+    [ "$(press 'shmfsctl doc')" = "shmfsctl doctor " ]
+    [ "$(press 'shmfsctl gc --mat')" = "shmfsctl gc --match=" ]
+    [ "$(press 'shmfsctl ls --sort resi')" = "shmfsctl ls --sort resident " ]
+    [[ "$(press 'shmfsctl ls -o name,resi')" = "shmfsctl ls -o name,resident"* ]]
+    [ "$(press 'shmfsctl who psm')" = "shmfsctl who psm_one " ]
+}
+
+@test "the manual pages have no mistakes, and know every option" {
+    for page in man8/shmfs.8 man1/shmfsctl.1; do
+        run man --warnings -E UTF-8 -l -Tutf8 "$SHARE/man/$page"
+        [ "$status" = 0 ]
+        ! grep -i 'warning\|error:' <<<"$output" || false
+    done
     for word in $(own_words); do
         tr -d '\\' <"$SHARE/man/man8/shmfs.8" | grep -qw "$word" || {
             echo "$word is not in shmfs(8)"
             return 1
         }
     done
+    for command in $(shmfsctl --help | sed -n 's/^  \([a-z]*\)  .*/\1/p'); do
+        for word in $(shmfsctl "$command" --help | sed -n 's/^  \(-.,\)\? *\(--[a-z-]*\).*/\2/p'); do
+            tr -d '\\' <"$SHARE/man/man1/shmfsctl.1" | grep -qe "$word" || missing+=" $command:$word"
+        done
+    done
+    echo "not in shmfsctl(1): ${missing:=}"
+    [ -z "$missing" ]
 }

@@ -39,7 +39,9 @@ files() {
     in_root --install "$DEB"
     unit=$(files | grep 'systemd/system/shmfs@.service$')
     grep -q '^ExecStart=/usr/bin/shmfs ' "$ROOT/$unit"
-    for file in usr/bin/shmfs usr/share/bash-completion/completions/shmfs \
+    for file in usr/bin/shmfs usr/bin/shmfsctl usr/share/man/man1/shmfsctl.1.gz \
+        usr/share/bash-completion/completions/shmfsctl usr/share/zsh/vendor-completions/_shmfsctl \
+        usr/share/fish/vendor_completions.d/shmfsctl.fish usr/share/bash-completion/completions/shmfs \
         usr/share/zsh/vendor-completions/_shmfs usr/share/fish/vendor_completions.d/shmfs.fish \
         usr/share/man/man8/shmfs.8.gz usr/share/doc/shmfs/copyright \
         usr/share/doc/shmfs/changelog.gz usr/share/doc/shmfs/examples/fstab; do
@@ -64,7 +66,16 @@ files() {
     timeout 30 "$ROOT/usr/sbin/mount.shmfs" posix "$MNT" -o rw </dev/null 3>&- 4>&-
     echo text >"$MNT/file"
     [ "$(cat "$SHM/file")" = text ]
+    [ "$("$ROOT/usr/bin/shmfsctl" --version)" = "shmfsctl $version" ]
+    [ "$("$ROOT/usr/bin/shmfsctl" ls --no-headings -o name)" = file ]
     mount_stop
+}
+
+@test "the maintainer is named as Debian's tools name one" {
+    [[ "$(dpkg-deb --field "$DEB" Maintainer)" == *" <"*"@"*">" ]]
+    ! dpkg-deb --field "$DEB" | grep -i 'example\|localhost' || false
+    # lintian has nothing to say of it, not even a warning.
+    ! grep -i 'maintainer\|mail' "$TEST_WORK/package" || false
 }
 
 @test "an installed package that is installed again is the same" {

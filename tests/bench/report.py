@@ -1,11 +1,12 @@
 """Turns what scripts/bench measured into tables and a plot.
 
-    report.py RESULTS [--page FILE --plot FILE]
+    report.py RESULTS [--page FILE --plot FILE] [--scan]
 
-RESULTS is a folder of three tables: `rates` (file system, measure, rate, unit; several rounds),
-`requests` (measure, request, number a step) and `many` (objects, KiB more memory, names listed a
-second, objects visited a second). Prints the tables; with --page, also puts them between the two
-marks in that file, and draws the plot.
+RESULTS is a folder of tables: `rates` (file system, measure, rate, unit; several rounds),
+`requests` (measure, request, number a step), `many` (objects, KiB more memory, names listed a
+second, objects visited a second) and `scan` (mappings of shared memory in each process, of all,
+processes, seconds, seconds of the processor; several rounds). Prints the tables; with --page, also puts them between their two
+marks in that file, and draws the plot. With --scan there is only that one table.
 """
 import argparse
 import collections
@@ -39,7 +40,9 @@ MEASURES = {
 }
 OTHERS = ["passthrough_hp", "bindfs"]
 MEMORY_LIMIT_KIB = 4096
+SCAN_LIMIT = 1.0  # seconds
 MARKS = ("<!-- measured: begin -->", "<!-- measured: end -->")
+SCAN_MARKS = ("<!-- scan: begin -->", "<!-- scan: end -->")
 
 
 def read_rates(path):
@@ -123,6 +126,26 @@ def machine():
     cpu = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
     name = cpu.group(1) if cpu else platform.machine()
     return f"Measured on Linux {platform.release().split('-')[0]}, {os.cpu_count()} × {name}."
+
+
+def scan_table(results):
+    """How long shmfsctl takes: the best of each kind of time."""
+    best = {}
+    for line in (results / "scan").read_text().splitlines():
+        *kind, seconds, processor = line.split()
+        before = best.get(tuple(kind), (math.inf, math.inf))
+        best[tuple(kind)] = min(before[0], float(seconds)), min(before[1], float(processor))
+    yield machine()
+    yield ""
+    yield "| `shmfsctl ls` over | of them, of shared memory | takes | of the processor's time | to reach | |"
+    yield "|---|---:|---:|---:|---:|---|"
+    for kind, (seconds, processor) in best.items():
+        shared, mappings, processes = (int(number) for number in kind)
+        verdict = "yes" if seconds < SCAN_LIMIT else "**no**"
+        yield (
+            f"| {processes:,} processes of {mappings} mappings each | {shared * processes:,} "
+            f"| {seconds:.2f} s | {processor:.2f} s | {SCAN_LIMIT:.0f} s | {verdict} |"
+        )
 
 
 def tables(results):
@@ -212,9 +235,10 @@ def plot(best):
     return "\n".join(lines) + "\n"
 
 
-def replace_between(page, new):
-    begin, end = (page.index(mark) for mark in MARKS)
-    return f"{page[: begin + len(MARKS[0])]}\n{new}\n{page[end:]}"
+def replace_between(path, marks, new):
+    page = path.read_text()
+    begin, end = (page.index(mark) for mark in marks)
+    path.write_text(f"{page[: begin + len(marks[0])]}\n{new}\n{page[end:]}")
 
 
 def main():
@@ -222,13 +246,19 @@ def main():
     parser.add_argument("results", type=pathlib.Path)
     parser.add_argument("--page", type=pathlib.Path)
     parser.add_argument("--plot", type=pathlib.Path)
+    parser.add_argument("--scan", action="store_true")
     arguments = parser.parse_args()
+    scanned = "\n".join(scan_table(arguments.results))
+    print(scanned)
+    if arguments.page:
+        replace_between(arguments.page, SCAN_MARKS, scanned)
+    if arguments.scan:
+        return
     best, measured = tables(arguments.results)
     print(measured)
     if arguments.page:
         picture = f"![Speed as a ratio to the raw folder]({arguments.plot.name})\n\n" if arguments.plot else ""
-        page = arguments.page.read_text()
-        arguments.page.write_text(replace_between(page, picture + measured))
+        replace_between(arguments.page, MARKS, picture + measured)
     if arguments.plot:
         arguments.plot.write_text(plot(best))
 

@@ -20,7 +20,7 @@ _shmfsctl_options() {
 }
 
 _shmfsctl_columns() {
-    shmfsctl ls --help 2>/dev/null | sed -n 's/^  \([A-Z][A-Z]*\)  .*/\1/p' | tr A-Z a-z
+    shmfsctl ls --help 2>/dev/null | sed -n 's/^  \([A-Z][A-Z]*\)  .*/\1/p' | tr '[:upper:]' '[:lower:]'
 }
 
 _shmfsctl_objects() {

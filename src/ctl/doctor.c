@@ -7,7 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/shm.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/utsname.h>
@@ -166,9 +168,28 @@ static void check_directory(struct examination *exam) {
   g_string_free(text, TRUE);
 }
 
+/* Counts of System V segments, and of their pages. */
+static void check_segments(struct examination *exam) {
+  struct shminfo limits;
+  struct shm_info used;
+  if (shmctl(0, IPC_INFO, (struct shmid_ds *)(void *)&limits) < 0 ||
+      shmctl(0, SHM_INFO, (struct shmid_ds *)(void *)&used) < 0) {
+    say(exam, true, "segments", "this kernel has no System V segments");
+    return;
+  }
+  bool numbers = (unsigned long)used.used_ids < limits.shmmni / 100.0 * FULL_PERCENT;
+  bool pages = used.shm_tot < limits.shmall / 100.0 * FULL_PERCENT;
+  say(exam, numbers && pages, "segments", "%d of at most %lu%s", used.used_ids, limits.shmmni,
+      !numbers ? ": raise kernel.shmmni, or see shmfsctl gc"
+      : !pages ? ", which have nearly all pages that they may: raise kernel.shmall, or see "
+                 "shmfsctl gc"
+               : "");
+}
+
+/* Asked of a file that is memory as objects are. */
 static void check_cachestat(struct examination *exam) {
   uint64_t resident;
-  auto_fd int fd = open(exam->directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+  auto_fd int fd = memfd_create("shmfsctl", MFD_CLOEXEC);
   int r = fd < 0 ? -errno : memory_resident(fd, &resident);
   say(exam, r == 0, "cachestat", "%s",
       r == 0 ? "there: RESIDENT and SWAPPED are told apart"
@@ -197,6 +218,7 @@ int doctor_run(int argc, char **argv) {
   check_processes(&exam);
   check_limits(&exam);
   check_directory(&exam);
+  check_segments(&exam);
   check_cachestat(&exam);
   return exam.findings > 0 ? STATUS_NOTHING : STATUS_FOUND;
 }

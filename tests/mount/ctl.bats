@@ -335,11 +335,30 @@ assert item["kind"] == "sysv" and item["size"] == 10000 and item["key"] == "0x00
 @test "doctor has a line for each subject, and says what to do" {
     run ctl doctor
     [ "$status" -le 1 ]
-    for subject in kernel resend /dev/fuse passthrough libfuse CAP_SYS_ADMIN 'open files' "$SHM"; do
+    for subject in kernel resend /dev/fuse passthrough libfuse CAP_SYS_ADMIN 'file handles' leases CAP_SYS_PTRACE \
+        processes 'open files' "$SHM" segments cachestat; do
         grep -Eq "^(ok  |FIX ) +$subject " <<<"$output"
     done
+    [ "$(wc -l <<<"$output")" = 14 ]
     run run_as "$NOBODY" "$SHMFSCTL" doctor
     expect 1 "FIX   CAP_SYS_ADMIN"
+    expect 1 "FIX   CAP_SYS_PTRACE"
+    expect 1 "FIX   leases"
+}
+
+@test "doctor finds a directory that is full, gone or none of memory, and too few open files" {
+    mkdir "$TEST_DIR/full"
+    mount -t tmpfs -o size=1m tmpfs "$TEST_DIR/full"
+    head -c 1000K /dev/zero >"$TEST_DIR/full/object"
+    run ctl doctor --dir "$TEST_DIR/full"
+    expect 1 "nearly full; shmfsctl ls and shmfsctl gc say what may go"
+    run ctl doctor --dir "$TEST_DIR/nowhere"
+    expect 1 "cannot be used (No such file or directory): mount a tmpfs there"
+    run ctl doctor --dir /proc
+    expect 1 "is no tmpfs"
+    ulimit -n 1000
+    run ctl doctor
+    expect 1 "raise the hard limit"
 }
 
 @test "top prints what it would draw, with growth from one look to the next" {

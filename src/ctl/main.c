@@ -1,4 +1,5 @@
 /* shmfsctl: answers about shared memory. Each command is a file of its own. */
+#include <errno.h>
 #include <locale.h>
 #include <stdio.h>
 #include <string.h>
@@ -25,9 +26,7 @@ static void print_usage(FILE *file) {
   fputs("\nshmfsctl COMMAND --help has the options, shmfsctl(1) the rest.\n", file);
 }
 
-int main(int argc, char **argv) {
-  setlocale(LC_ALL, "");
-  const char *name = argc > 1 ? argv[1] : "";
+static int run(int argc, char **argv, const char *name) {
   if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
     print_usage(stdout);
     return STATUS_FOUND;
@@ -44,4 +43,14 @@ int main(int argc, char **argv) {
   else
     print_usage(stderr);
   return STATUS_USAGE;
+}
+
+/* A list that got lost on a full disk is no answer. */
+int main(int argc, char **argv) {
+  setlocale(LC_ALL, "");
+  int status = run(argc, argv, argc > 1 ? argv[1] : "");
+  if (fflush(stdout) == 0 && !ferror(stdout))
+    return status;
+  complain("standard output cannot be written: %s", g_strerror(errno));
+  return status == STATUS_FOUND ? STATUS_NOTHING : status;
 }

@@ -62,6 +62,14 @@ object posix 10000 12288 root 0644" ]
     expect 2 "a delay from 0.1"
 }
 
+@test "an answer that cannot be written is no success" {
+    # shellcheck disable=SC2016 # for the inner shell
+    for command in ls 'ls --json' metrics doctor --help; do
+        run sh -c '"$0" $1 >/dev/full' "$SHMFSCTL" "$command"
+        expect 1 "standard output cannot be written: No space left"
+    done
+}
+
 @test "JSON has numbers for numbers, and lists for lists" {
     hold map:"$SHM/object"
     ctl ls --json | "$PYTHON" -c '

@@ -26,7 +26,7 @@ static const enum object_column default_columns[] = {
 };
 
 static int parse(struct list *list, int *argc, char ***argv) {
-  GOptionEntry entries[COMMON_ENTRIES + SELECTION_ENTRIES + 5] = {
+  GOptionEntry entries[COMMON_ENTRIES + SELECTION_ENTRIES + HOLDER_ENTRIES + 5] = {
       {"output", 'o', 0, G_OPTION_ARG_STRING, &list->columns,
        "these columns; with + before them, these too", "COLUMN,…"},
       {"sort", 's', 0, G_OPTION_ARG_STRING, &list->sort,
@@ -36,6 +36,7 @@ static int parse(struct list *list, int *argc, char ***argv) {
   };
   unsigned used = 4;
   selection_entries(&list->selection, entries, &used);
+  selection_holder_entries(&list->selection, entries, &used);
   common_entries(&list->common, entries, &used);
   GString *summary = g_string_new("Lists shared memory objects and who holds them. Columns:\n");
   for (unsigned i = 0; i < OBJECT_COLUMNS; i++)

@@ -12,9 +12,6 @@ void selection_entries(struct selection *selection, GOptionEntry *entries, unsig
       {"user", 'u', 0, G_OPTION_ARG_STRING, &selection->user, "only this user's", "NAME|UID"},
       {"kind", 'k', 0, G_OPTION_ARG_STRING, &selection->kind,
        "only these: posix, sem, file (in a directory), sysv", "KIND,…"},
-      {"orphans", 0, 0, G_OPTION_ARG_NONE, &selection->orphans, "only what nobody holds", NULL},
-      {"deleted", 0, 0, G_OPTION_ARG_NONE, &selection->deleted,
-       "only what has no name any more, and is still held", NULL},
       {"larger", 0, 0, G_OPTION_ARG_STRING, &selection->larger, "only of at least this size",
        "SIZE"},
       {"older", 0, 0, G_OPTION_ARG_STRING, &selection->older, "only of at least this age (7d, 12h)",
@@ -22,6 +19,16 @@ void selection_entries(struct selection *selection, GOptionEntry *entries, unsig
   };
   memcpy(entries + *used, own, sizeof(own));
   *used += SELECTION_ENTRIES;
+}
+
+void selection_holder_entries(struct selection *selection, GOptionEntry *entries, unsigned *used) {
+  const GOptionEntry own[HOLDER_ENTRIES] = {
+      {"orphans", 0, 0, G_OPTION_ARG_NONE, &selection->orphans, "only what nobody holds", NULL},
+      {"deleted", 0, 0, G_OPTION_ARG_NONE, &selection->deleted,
+       "only what has no name any more, and is still held", NULL},
+  };
+  memcpy(entries + *used, own, sizeof(own));
+  *used += HOLDER_ENTRIES;
 }
 
 void selection_clear(struct selection *selection) {

@@ -20,10 +20,13 @@ struct selection {
   int64_t now; /* seconds since 1970 */
 };
 
-#define SELECTION_ENTRIES 6
+#define SELECTION_ENTRIES 4
+#define HOLDER_ENTRIES 2
 
 /* As common_entries(). */
 void selection_entries(struct selection *selection, GOptionEntry *entries, unsigned *used);
+/* Those about holders: --orphans, --deleted. */
+void selection_holder_entries(struct selection *selection, GOptionEntry *entries, unsigned *used);
 void selection_clear(struct selection *selection);
 
 /* 0, or STATUS_USAGE when a message has been written. */

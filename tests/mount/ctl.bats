@@ -56,6 +56,8 @@ object posix 10000 12288 root 0644" ]
     expect 2 "there is no user"
     run ctl ls --kind thing
     expect 2 "there is no kind 'thing'"
+    run ctl gc --deleted
+    expect 2 "--deleted"
     run ctl who
     expect 2 "name an object"
     run ctl top --delay 0

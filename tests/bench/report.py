@@ -5,8 +5,9 @@
 RESULTS is a folder of tables: `rates` (file system, measure, rate, unit; several rounds),
 `requests` (measure, request, number a step), `many` (objects, KiB more memory, names listed a
 second, objects visited a second) and `scan` (mappings of shared memory in each process, of all,
-processes, seconds, seconds of the processor; several rounds). Prints the tables; with --page, also puts them between their two
-marks in that file, and draws the plot. With --scan there is only that one table.
+processes, seconds, seconds of the processor; several rounds). Prints the tables; with --page, also
+puts them between their two marks in that file, and draws the plot. With --scan there is only that one
+table.
 """
 import argparse
 import collections

@@ -99,7 +99,7 @@ int view_enter(const struct options *options) {
 /* Both numbers are 0, unknown, where the kernel does not tell. */
 struct fs_shown view_shown(const struct shared *shared) {
   const struct view *view = view_find(shared->options->source);
-  struct fs_shown shown = {.view = view->name, .prefix = shared->options->confined.prefix};
+  struct fs_shown shown = {.view = view->name, .prefix = shared->options->prefix};
   struct stat attributes;
   if (view->objects && fstat(shared->directory, &attributes) == 0)
     shown.device = attributes.st_dev;

@@ -164,7 +164,8 @@ void fs_statx(fuse_req_t request, fuse_ino_t node, int flags, int mask,
   int code = fs->store->ops->get_statx(fs->store, node, asked, &answer);
   if (code == -ESTALE)
     code = kept_statx(fs, node, asked, &answer);
-  if (code == 0 && answer.stx_nlink == 0 && !opens_is_open(fs->opens, node))
+  if (code == 0 && answer.stx_nlink == 0 && !opens_is_open(fs->opens, node) &&
+      !removed_find(fs->removed, node, NULL))
     code = -ESTALE;
   if (code < 0)
     fs_reply(request, code);

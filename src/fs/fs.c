@@ -43,6 +43,7 @@ static const struct fuse_lowlevel_ops operations = {
     .init = fs_init,
     .statfs = fs_statfs,
     .lookup = fs_lookup,
+    .forget = fs_forget,
     .mknod = fs_mknod,
     .mkdir = fs_mkdir,
     .symlink = fs_symlink,
@@ -99,7 +100,7 @@ int fs_new(struct store *store, const struct fs_options *options, struct state *
   fs->options = *options;
   fs->state = state;
   fs->device = device;
-  fs->removed = removed_new();
+  fs->removed = removed_new(&state->page->removed);
   fs->retry = retry_new(store);
   int code = make_limits_lock(&fs->limits_lock);
   if (code == 0)

@@ -98,6 +98,7 @@ void fs_probe(struct fs *fs);
 
 /* names.c */
 void fs_lookup(fuse_req_t request, fuse_ino_t parent, const char *name);
+void fs_forget(fuse_req_t request, fuse_ino_t node, uint64_t lookups);
 void fs_mknod(fuse_req_t request, fuse_ino_t parent, const char *name, mode_t mode, dev_t device);
 void fs_mkdir(fuse_req_t request, fuse_ino_t parent, const char *name, mode_t mode);
 void fs_symlink(fuse_req_t request, const char *target, fuse_ino_t parent, const char *name);

@@ -81,6 +81,13 @@ void fs_lookup(fuse_req_t request, fuse_ino_t parent, const char *name) {
   fs_reply_entry(request, fs_missing(fs_of(request), parent, code), parent, &entry);
 }
 
+/* Nodes are not counted (store/handle.h): only what is remembered of removed ones ends here. */
+void fs_forget(fuse_req_t request, fuse_ino_t node, uint64_t lookups) {
+  (void)lookups;
+  removed_drop(fs_of(request)->removed, node);
+  fuse_reply_none(request);
+}
+
 static void make(fuse_req_t request, uint64_t parent, const char *name,
                  const struct store_new *new) {
   struct fs *fs = fs_of(request);
@@ -158,32 +165,45 @@ static void forget(struct fs *fs, uint64_t node) {
 
 typedef int remove_fn(struct store *store, uint64_t parent, const char *name);
 
-/* directory: what the name leads to, where it is one. */
-static void remove_once(fuse_req_t request, uint64_t parent, const char *name, remove_fn *remove,
-                        const struct store_entry *directory) {
+/* What a name leads to is remembered before the name goes: in between a worker may be killed. Returns
+ * its node, or 0 where it is of no kind that is remembered. */
+static uint64_t remember(struct fs *fs, uint64_t parent, const char *name) {
+  struct store_entry entry;
+  if (fs->store->ops->lookup(fs->store, parent, name, &entry) < 0 ||
+      !removed_wants(&entry.attributes))
+    return 0;
+  removed_add(fs->removed, entry.node, &entry.attributes);
+  return entry.node;
+}
+
+/* code: of the removal. */
+static void keep_if_removed(struct fs *fs, uint64_t node, int code) {
+  if (node && code < 0)
+    removed_drop(fs->removed, node);
+}
+
+static void remove_once(fuse_req_t request, uint64_t parent, const char *name, remove_fn *remove) {
   struct fs *fs = fs_of(request);
   struct once once;
   auto_growth struct growth growth = {0};
   limits_move(fs, &growth);
   int code = once_begin(fs->state, fs->store, parent, name, &once);
-  if (code == 0 && !once_removed(&once))
+  if (code == 0 && !once_removed(&once)) {
+    uint64_t remembered = remember(fs, parent, name);
     code = remove(fs->store, parent, name);
+    keep_if_removed(fs, remembered, code);
+  }
   if (code == 0)
     forget(fs, once.before);
-  if (code == 0 && directory && directory->node == once.before)
-    removed_add(fs->removed, directory->node, &directory->attributes);
   fs_reply(request, fs_missing(fs, parent, code));
 }
 
 void fs_unlink(fuse_req_t request, fuse_ino_t parent, const char *name) {
-  remove_once(request, parent, name, store_of(request)->ops->unlink, NULL);
+  remove_once(request, parent, name, store_of(request)->ops->unlink);
 }
 
 void fs_rmdir(fuse_req_t request, fuse_ino_t parent, const char *name) {
-  struct store *store = store_of(request);
-  struct store_entry directory;
-  bool known = store->ops->lookup(store, parent, name, &directory) == 0;
-  remove_once(request, parent, name, store->ops->remove_directory, known ? &directory : NULL);
+  remove_once(request, parent, name, store_of(request)->ops->remove_directory);
 }
 
 /* What a rename takes the name from; 0: nothing. */
@@ -195,19 +215,29 @@ static uint64_t replaced_by_rename(struct store *store, uint64_t parent, const c
   return store->ops->find(store, parent, name, &node) == 0 ? node : 0;
 }
 
+/* `moved` is the node that gets the new name. */
+static int rename_over(struct fs *fs, uint64_t parent, const char *name, uint64_t new_parent,
+                       const char *new_name, unsigned flags, uint64_t moved) {
+  struct store *store = fs->store;
+  uint64_t replaced = replaced_by_rename(store, new_parent, new_name, flags);
+  bool replaces = replaced && replaced != moved;
+  uint64_t remembered = replaces ? remember(fs, new_parent, new_name) : 0;
+  int code = store->ops->rename(store, parent, name, new_parent, new_name, flags);
+  keep_if_removed(fs, remembered, code);
+  if (code == 0 && replaces)
+    forget(fs, replaced);
+  return code;
+}
+
 void fs_rename(fuse_req_t request, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
                const char *new_name, unsigned flags) {
   struct fs *fs = fs_of(request);
-  struct store *store = fs->store;
   struct once once;
-  int code = once_begin(fs->state, store, parent, name, &once);
+  int code = once_begin(fs->state, fs->store, parent, name, &once);
   if (code == 0 && !once_removed(&once)) {
     auto_growth struct growth growth = {0};
     limits_move(fs, &growth);
-    uint64_t replaced = replaced_by_rename(store, new_parent, new_name, flags);
-    code = store->ops->rename(store, parent, name, new_parent, new_name, flags);
-    if (code == 0 && replaced != once.now)
-      forget(fs, replaced);
+    code = rename_over(fs, parent, name, new_parent, new_name, flags, once.now);
   }
   code = fs_missing(fs, parent, code);
   fs_reply(request, fs_missing(fs, new_parent, code));

@@ -1,20 +1,24 @@
-/* The last few directories that were removed: see removed.h for the model. */
+/* A table in the state page: see removed.h for the model. Where a FORGET is lost with the worker that
+ * read it, an entry stays until its place is needed. */
 #include "fs/removed.h"
 
 #include <glib.h>
 
-#define REMEMBERED 64 /* directories; 10 KiB */
+#include "fs/state.h"
 
 struct removed {
   GMutex lock; /* covers the rest */
-  unsigned next;
-  uint64_t node[REMEMBERED]; /* 0: none */
-  struct stat attributes[REMEMBERED];
+  struct state_removed *table;
+  unsigned used; /* entries; none is the common case */
+  unsigned oldest;
 };
 
-struct removed *removed_new(void) {
+struct removed *removed_new(struct state_removed *state) {
   struct removed *removed = g_new0(struct removed, 1);
   g_mutex_init(&removed->lock);
+  removed->table = state;
+  for (unsigned i = 0; i < STATE_REMOVED; i++)
+    removed->used += state->node[i] != 0;
   return removed;
 }
 
@@ -25,23 +29,61 @@ void removed_free(struct removed *removed) {
   g_free(removed);
 }
 
+bool removed_wants(const struct stat *attributes) {
+  mode_t type = attributes->st_mode & S_IFMT;
+  bool last = attributes->st_nlink <= 1;
+  return type == S_IFDIR || (last && (type == S_IFIFO || type == S_IFCHR || type == S_IFBLK));
+}
+
+/* STATE_REMOVED where it is not there. Node 0 finds a free place. */
+static unsigned place_of(const struct removed *removed, uint64_t node) {
+  unsigned i = 0;
+  while (i < STATE_REMOVED && removed->table->node[i] != node)
+    i++;
+  return i;
+}
+
+static void set_node(struct removed *removed, unsigned i, uint64_t node) {
+  removed->used += node != 0;
+  removed->used -= removed->table->node[i] != 0;
+  __atomic_store_n(&removed->table->node[i], node, __ATOMIC_RELEASE);
+}
+
 void removed_add(struct removed *removed, uint64_t node, const struct stat *attributes) {
   g_mutex_lock(&removed->lock);
-  unsigned i = removed->next++ % REMEMBERED;
-  removed->node[i] = node;
-  removed->attributes[i] = *attributes;
-  removed->attributes[i].st_nlink = 0;
+  unsigned i = place_of(removed, node);
+  if (i == STATE_REMOVED)
+    i = place_of(removed, 0);
+  if (i == STATE_REMOVED)
+    i = removed->oldest++ % STATE_REMOVED;
+  set_node(removed, i, 0);
+  removed->table->attributes[i] = *attributes;
+  removed->table->attributes[i].st_nlink = 0;
+  set_node(removed, i, node);
   g_mutex_unlock(&removed->lock);
 }
 
-bool removed_find(struct removed *removed, uint64_t node, struct stat *ret) {
-  bool found = false;
+void removed_drop(struct removed *removed, uint64_t node) {
   g_mutex_lock(&removed->lock);
-  for (unsigned i = 0; i < REMEMBERED && !found; i++) {
-    found = removed->node[i] == node;
-    if (found && ret)
-      *ret = removed->attributes[i];
-  }
+  unsigned i = removed->used > 0 ? place_of(removed, node) : STATE_REMOVED;
+  if (i < STATE_REMOVED)
+    set_node(removed, i, 0);
+  g_mutex_unlock(&removed->lock);
+}
+
+bool removed_any(struct removed *removed) {
+  g_mutex_lock(&removed->lock);
+  bool any = removed->used > 0;
+  g_mutex_unlock(&removed->lock);
+  return any;
+}
+
+bool removed_find(struct removed *removed, uint64_t node, struct stat *ret) {
+  g_mutex_lock(&removed->lock);
+  unsigned i = removed->used > 0 ? place_of(removed, node) : STATE_REMOVED;
+  bool found = i < STATE_REMOVED;
+  if (found && ret)
+    *ret = removed->table->attributes[i];
   g_mutex_unlock(&removed->lock);
   return found;
 }

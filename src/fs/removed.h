@@ -1,10 +1,11 @@
-/* Directories that were removed through the mount while somebody may still have them open.
+/* What was removed through the mount while somebody may still have it open, and has no data of its
+ * own that would keep it: directories, FIFOs, device nodes.
  *
- * The store forgets a directory with its removal, but whoever works in it may ask for its
- * attributes and is to be told what tmpfs tells: they are as they were, without a link. (One that
- * was removed natively is answered with ESTALE, on which the kernel walks the path again; after a
- * removal through the mount no path leads here any more.) The last few are remembered, by this
- * process alone. Thread-safe. */
+ * The store forgets such an inode with its last name, but whoever has it open may ask for its
+ * attributes and is to be told what tmpfs tells: they are as they were, without a link. (What was
+ * removed natively is answered with ESTALE, on which the kernel walks the path again; after a
+ * removal through the mount no path leads here any more.) The kernel says when nobody has it any
+ * longer, by FORGET. They are kept in the state page, for the workers to come. Thread-safe. */
 #pragma once
 
 #include <stdbool.h>
@@ -12,12 +13,24 @@
 #include <sys/stat.h>
 
 struct removed;
+struct state_removed;
 
-struct removed *removed_new(void);
+/* state is not owned, and may hold what a worker before this one kept. */
+struct removed *removed_new(struct state_removed *state);
 void removed_free(struct removed *removed);
 
-/* attributes: as they were before the removal. */
+/* Is this of the kinds that are to be remembered? attributes: as they are before the removal. */
+bool removed_wants(const struct stat *attributes);
+
+/* attributes: as they were before the removal. May be called again for the same node. Where there is
+ * no room the oldest one is given up. */
 void removed_add(struct removed *removed, uint64_t node, const struct stat *attributes);
+
+/* It was not removed after all, or nobody has it any longer. */
+void removed_drop(struct removed *removed, uint64_t node);
+
+/* Is anything remembered? */
+bool removed_any(struct removed *removed);
 
 /* ret may be NULL. */
 bool removed_find(struct removed *removed, uint64_t node, struct stat *ret);

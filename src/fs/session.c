@@ -54,8 +54,11 @@ void fs_process(struct fs *fs, const struct fuse_buf *message) {
   if (message->size < sizeof header)
     return;
   memcpy(&header, message->mem, sizeof header);
-  if (is_forget(&header)) /* nothing is remembered, so there is nothing to forget */
+  if (is_forget(&header)) { /* nothing else is remembered */
+    if (removed_any(fs->removed))
+      fuse_session_process_buf(fs->session, message);
     return;
+  }
   if (header.opcode == WIRE_INIT)
     state_keep_init(fs->state, message->mem, message->size);
 

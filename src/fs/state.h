@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
+#include <sys/stat.h>
 
 #include "fs/wire.h"
 
@@ -21,6 +21,7 @@
 #define STATE_VERSION 1
 #define STATE_RECORDS 256      /* requests that may be in hand at once; more than threads */
 #define STATE_SLOTS (1u << 20) /* inodes that may be open at once */
+#define STATE_REMOVED 256      /* what was removed and is still held: removed.h */
 #define STATE_INIT_MAX 256     /* bytes of the kernel's INIT message (104 in 7.45) */
 
 enum state_phase {
@@ -68,6 +69,12 @@ struct state_redo {
   uint32_t count; /* the slot's new count */
 };
 
+/* What removed.h remembers. */
+struct state_removed {
+  uint64_t node[STATE_REMOVED]; /* 0: free; written last, cleared first */
+  struct stat attributes[STATE_REMOVED];
+};
+
 struct state_page {
   uint64_t magic;
   uint32_t version;
@@ -90,6 +97,7 @@ struct state_page {
   uint64_t served[WIRE_OPCODES];
 
   struct state_redo redo;
+  struct state_removed removed;
   struct state_record record[STATE_RECORDS];
   struct state_slot slot[];
 };

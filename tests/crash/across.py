@@ -76,6 +76,28 @@ def case_unlinked(mount, raw):
     expect_room(raw, before)
 
 
+def mode_and_links(fd):
+    status = os.fstat(fd)
+    return status.st_mode, status.st_nlink
+
+
+def case_removed_nodes(mount, _raw):
+    """A directory and a pipe that were removed and are held know what they are."""
+    folder, pipe = os.path.join(mount, "folder"), os.path.join(mount, "pipe")
+    os.mkdir(folder, 0o750)
+    os.mkfifo(pipe, 0o640)
+    held = os.open(folder, os.O_RDONLY), os.open(pipe, os.O_RDWR)
+    os.rmdir(folder)
+    os.unlink(pipe)
+    for _ in range(3):
+        daemon.replace_worker()
+        expect("directory", (0o40750, 0), mode_and_links(held[0]))
+        expect("pipe", (0o10640, 0), mode_and_links(held[1]))
+        expect("names", [], os.listdir(held[0]))
+    for fd in held:
+        os.close(fd)
+
+
 def case_many_open(mount, raw):
     """Many files open: nothing that serves them is lost, and nothing is left."""
     before = room(raw)

@@ -50,6 +50,11 @@ verified_io() {
     across unlinked
 }
 
+@test "a directory and a pipe that are removed and held know what they are" {
+    mount_start
+    across removed-nodes
+}
+
 @test "a thousand open files go on, and all memory comes back" {
     mount_start
     across many-open

@@ -312,6 +312,19 @@ static void removed_while_open(const struct place *place) {
   remove_folder(at(place, "d"));
 }
 
+static void replaced_while_open(const struct place *place) {
+  g_assert_no_errno(mkdir(at(place, "d"), 0755));
+  g_assert_no_errno(mkdir(at(place, "e"), 0750));
+  DIR *directory = open_directory(at(place, "d"));
+  g_assert_no_errno(rename(at(place, "e"), at(place, "d")));
+  g_assert_cmpuint(status_of(dirfd(directory)).st_mode, ==, S_IFDIR | 0755);
+  g_assert_cmpuint(status_of(dirfd(directory)).st_nlink, ==, 0);
+  g_assert_cmpint(read_all(directory), ==, 0);
+  g_assert_cmpuint(status_at(at(place, "d")).st_mode, ==, S_IFDIR | 0750);
+  g_assert_no_errno(closedir(directory));
+  remove_folder(at(place, "d"));
+}
+
 static void move_between_folders(const struct place *place) {
   g_assert_no_errno(mkdir(at(place, "d"), 0755));
   g_assert_no_errno(mkdir(at(place, "e"), 0755));
@@ -345,6 +358,7 @@ static const struct check checks[] = {
     {"the working directory", working_directory, 0},
     {"by descriptor", by_descriptor, 0},
     {"a removed directory that is open is empty", removed_while_open, 0},
+    {"a directory that is open and is replaced by another one", replaced_while_open, 0},
     {"moving between folders, from both sides", move_between_folders, 0},
     {0},
 };

@@ -64,6 +64,44 @@ static void pipe_with_two_names(const struct place *place) {
   remove_file(at(place, "h"));
 }
 
+/* As `exec 3<>pipe; rm pipe` in a shell, and then anything that asks what its standard output is. */
+static void pipe_without_name(const struct place *place) {
+  char byte = 0;
+  g_assert_no_errno(mkfifo(at(place, "f"), 0640));
+  g_assert_no_errno(mkfifo(at(place, "g"), 0604));
+  int first = open_file(at(place, "f"), O_RDWR | O_NONBLOCK, 0);
+  int second = open_file(at(place, "g"), O_RDWR | O_NONBLOCK, 0);
+  g_assert_no_errno(rename(at(place, "f"), at(place, "g")));
+  remove_file(at(place, "g"));
+  g_assert_cmpuint(status_of(first).st_mode, ==, S_IFIFO | 0640);
+  g_assert_cmpuint(status_of(second).st_mode, ==, S_IFIFO | 0604);
+  g_assert_cmpuint(status_of(first).st_nlink, ==, 0);
+  g_assert_cmpuint(status_of(second).st_nlink, ==, 0);
+  struct statx birth;
+  g_assert_no_errno(statx(first, "", AT_EMPTY_PATH, STATX_ALL, &birth));
+  g_assert_cmpuint(birth.stx_mode, ==, S_IFIFO | 0640);
+  g_autofree char *path = g_strdup_printf("/proc/self/fd/%d", first);
+  int again = open_file(path, O_RDWR | O_NONBLOCK, 0);
+  g_assert_cmpint(write(again, "x", 1), ==, 1);
+  g_assert_cmpint(read(first, &byte, 1), ==, 1);
+  close_file(again);
+  close_file(first);
+  close_file(second);
+}
+
+/* More than are remembered, of which only the first one is held. */
+static void many_pipes_without_name(const struct place *place) {
+  g_assert_no_errno(mkfifo(at(place, "f"), 0600));
+  int fd = open_file(at(place, "f"), O_RDWR | O_NONBLOCK, 0);
+  remove_file(at(place, "f"));
+  for (int i = 0; i < 1000; i++) {
+    g_assert_no_errno(mkfifo(at(place, "f"), 0600));
+    remove_file(at(place, "f"));
+  }
+  g_assert_cmpuint(status_of(fd).st_nlink, ==, 0);
+  close_file(fd);
+}
+
 /* The address of a socket in the place; relative, since a path may be longer than an address. */
 static struct sockaddr_un address(const struct place *place, const char *name) {
   struct sockaddr_un result = {.sun_family = AF_UNIX};
@@ -174,6 +212,8 @@ static const struct check checks[] = {
     {"data flows through a pipe", pipes, 0},
     {"pipes without waiting", pipes_without_waiting, 0},
     {"one pipe with two names", pipe_with_two_names, 0},
+    {"a pipe that is open and has lost its name", pipe_without_name, 0},
+    {"many pipes lose their names while one is held", many_pipes_without_name, 0},
     {"sockets", sockets, 0},
     {"devices", devices, 0},
     {"mknod makes plain files", plain_nodes, 0},

@@ -129,6 +129,14 @@ static int change(struct fs *fs, uint64_t node, const struct store_change *chang
   return code;
 }
 
+/* A request that names nothing to change is chown(2) with neither owner nor group, or the kernel is about
+ * to let somebody write, who may not be the owner: then the write itself clears the set-id bits, and
+ * here nobody else's request may. */
+static bool may_clear_setid(fuse_req_t request, const struct stat *now) {
+  uid_t uid = fuse_req_ctx(request)->uid;
+  return uid == 0 || uid == now->st_uid || !(now->st_mode & (S_ISUID | S_ISGID));
+}
+
 /* Without a file the kernel came by a path, which may be out of date; O_TRUNC comes that way
  * too. */
 void fs_setattr(fuse_req_t request, fuse_ino_t node, struct stat *attributes, int mask,
@@ -139,6 +147,10 @@ void fs_setattr(fuse_req_t request, fuse_ino_t node, struct stat *attributes, in
   if (file)
     wish.mask |= STORE_CHANGE_OPENED;
   int code = file ? 0 : fs_attributes_for(request, node, RETRY_ACTION, &now);
+  if (code == 0 && mask == 0 && file)
+    code = fs_live_attributes(fs, node, &now);
+  if (code == 0 && mask == 0 && may_clear_setid(request, &now))
+    wish.mask |= STORE_CHANGE_NO_OWNER;
   if (code == 0)
     code = change(fs, node, &wish, &now);
   reply_attributes(request, code, node, &now);

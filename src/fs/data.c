@@ -14,6 +14,7 @@
 #include "fs/internal.h"
 #include "fs/limits.h"
 #include "util/fd.h"
+#include "util/privilege.h"
 
 /* Bytes that one COPY_FILE_RANGE may take, so that no request keeps a thread for seconds; callers
  * go on after a short copy. */
@@ -253,13 +254,23 @@ static int allocate(const struct lent *lent, int mode, off_t offset, off_t lengt
   return fallocate(lent->fd, mode, offset, length) < 0 ? -errno : 0;
 }
 
+/* What root allocates keeps its set-id bits. Asked only of a file that has them. */
+static bool keeps_setid(fuse_req_t request, const struct lent *lent) {
+  struct stat now;
+  return fuse_req_ctx(request)->uid == 0 && lent->fd >= 0 && fstat(lent->fd, &now) == 0 &&
+         (now.st_mode & (S_ISUID | S_ISGID));
+}
+
 void fs_fallocate(fuse_req_t request, fuse_ino_t node, int mode, off_t offset, off_t length,
                   struct fuse_file_info *file) {
   (void)file;
   auto_lent struct lent lent = {0};
   int code = lend(fs_of(request), node, O_RDWR, &lent);
+  bool keeps = code == 0 && keeps_setid(request, &lent) && privilege_keep_setid(true) == 0;
   if (code == 0)
     code = allocate(&lent, mode, offset, length);
+  if (keeps)
+    privilege_keep_setid(false);
   fs_reply(request, code);
 }
 

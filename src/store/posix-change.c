@@ -13,7 +13,7 @@
 #define SYS_fchmodat2 452 /* Linux 6.6, include/uapi/asm-generic/unistd.h */
 #endif
 
-#define OWNERS (STORE_CHANGE_UID | STORE_CHANGE_GID)
+#define OWNERS (STORE_CHANGE_UID | STORE_CHANGE_GID | STORE_CHANGE_NO_OWNER)
 
 static int change_owners(int fd, const struct store_change *change) {
   if (!(change->mask & OWNERS))

@@ -52,6 +52,7 @@ enum store_change_mask {
   STORE_CHANGE_TIMES = 1 << 4,      /* times[], with UTIME_NOW and UTIME_OMIT */
   STORE_CHANGE_KILL_SETID = 1 << 5, /* clear set-id bits (and file capabilities) as a write would */
   STORE_CHANGE_OPENED = 1 << 6,     /* through an open file: ftruncate(), not open(O_TRUNC) */
+  STORE_CHANGE_NO_OWNER = 1 << 7, /* as chown(2) to nobody: ctime moves, set-id bits are cleared */
 };
 
 struct store_change {

@@ -112,6 +112,35 @@ static void owner_change_clears_set_id(const struct place *place) {
   remove_file(at(place, "a"));
 }
 
+/* chown() with neither owner nor group is a change all the same. */
+static void owner_unchanged(const struct place *place) {
+  int fd = new_file(at(place, "a"), "x");
+  struct stat old = status_of(fd);
+  g_assert_no_errno(fchmod(fd, 06755));
+  let_time_pass(place, status_of(fd).st_ctim);
+  struct stat set = status_of(fd);
+  g_assert_no_errno(chown(at(place, "a"), (uid_t)-1, (gid_t)-1));
+  g_assert_cmpuint(status_of(fd).st_mode & 07777, ==, 0755);
+  g_assert_true(later(status_of(fd).st_ctim, set.st_ctim));
+  expect_same_time(status_of(fd).st_mtim, old.st_mtim);
+  g_assert_no_errno(fchmod(fd, 06755));
+  g_assert_no_errno(fchown(fd, (uid_t)-1, (gid_t)-1));
+  g_assert_cmpuint(status_of(fd).st_mode & 07777, ==, 0755);
+  expect_same(place, "a");
+  close_file(fd);
+  remove_file(at(place, "a"));
+}
+
+static void allocation_by_root_keeps_set_id(const struct place *place) {
+  int fd = new_file(at(place, "a"), "x");
+  g_assert_no_errno(fchmod(fd, 06755));
+  g_assert_no_errno(fallocate(fd, 0, 0, 8192));
+  g_assert_no_errno(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096));
+  g_assert_cmpuint(status_of(fd).st_mode & 07777, ==, 06755);
+  close_file(fd);
+  remove_file(at(place, "a"));
+}
+
 static void set_times(const struct place *place) {
   struct timespec times[] = {{.tv_sec = 1000000001, .tv_nsec = 123456789},
                              {.tv_sec = 2000000002, .tv_nsec = 987654321}};
@@ -255,6 +284,8 @@ static const struct check checks[] = {
     {"chmod", change_mode, 0},
     {"chown", change_owner, 0},
     {"chown clears set-id bits", owner_change_clears_set_id, 0},
+    {"chown that leaves the owner", owner_unchanged, 0},
+    {"what root allocates keeps its set-id bits", allocation_by_root_keeps_set_id, 0},
     {"utimensat", set_times, 0},
     {"times of symbolic links", times_of_links, 0},
     {"times move with what is done", times_move, 0},

@@ -263,6 +263,20 @@ static void allocate_it(const struct place *place) {
   close_file(fd);
 }
 
+static void chown_to_nobody(const struct place *place) {
+  int r = chown(at(place, "a"), (uid_t)-1, (gid_t)-1);
+  g_assert_true(r == 0 || errno == EPERM);
+}
+
+/* Whatever it is answered: only a write may do that to a file of somebody else. */
+static void others_cannot_clear_set_id(const struct place *place) {
+  put_file(at(place, "a"), "content");
+  g_assert_no_errno(chmod(at(place, "a"), 06755));
+  as_other(place, chown_to_nobody);
+  g_assert_cmpuint(status_at(native_at(place, "a")).st_mode & 07777, ==, 06755);
+  remove_file(at(place, "a"));
+}
+
 /* A user's change to a program with set-id bits takes them away. */
 static void change_clears_set_id(const struct place *place) {
   void (*const changes[])(const struct place *) = {write_byte, truncate_it, open_to_truncate,
@@ -337,6 +351,7 @@ static const struct check checks[] = {
     {"supplementary groups", supplementary_groups, 0},
     {"set-group folders hand their group on", set_group_folder, 0},
     {"a user's change clears set-id bits", change_clears_set_id, 0},
+    {"nobody else clears set-id bits by chown", others_cannot_clear_set_id, 0},
     {"hard links to other users' files", links_to_others_files, 0},
     {"root may do everything", root_may_everything, 0},
     {"a descriptor keeps its rights", descriptor_keeps_rights, 0},

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "fs/internal.h"
 #include "fs/limits.h"
@@ -113,15 +114,27 @@ static int check_found(struct fs *fs, uint64_t node, bool granted, const struct 
   return code;
 }
 
-/* Has the inode a name? Only asked when it is not open through the mount. The descriptor knows of
- * an ordinary file; of others, whose memory has no name of its own, the store. */
-static int check_named(struct fs *fs, uint64_t node, const struct store_file *file) {
+/* chattr(1) +i and +a, of which the kernel knows nothing here: opening a path alone, which is all that
+ * passthrough needs, asks nothing. */
+static int check_protected(const struct statx *file, int flags) {
+  if ((flags & O_ACCMODE) == O_RDONLY)
+    return 0;
+  bool appends = flags & O_APPEND;
+  bool protected = (file->stx_attributes & STATX_ATTR_IMMUTABLE) ||
+                   (!appends && (file->stx_attributes & STATX_ATTR_APPEND));
+  return protected ? -EPERM : 0;
+}
+
+/* Has the inode a name, and may it be opened so? Only asked when it is not open through the mount. The
+ * descriptor knows of an ordinary file; of others, whose memory has no name of its own, the store. */
+static int check_named(struct fs *fs, uint64_t node, int flags, const struct store_file *file) {
   struct stat attributes;
+  struct statx more;
   if (file->fd < 0 || file->fixed_size || file->staged)
     return fs_live_attributes(fs, node, &attributes);
-  if (fstat(file->fd, &attributes) < 0)
+  if (statx(file->fd, "", AT_EMPTY_PATH, STATX_NLINK, &more) < 0)
     return -errno;
-  return attributes.st_nlink == 0 ? -ESTALE : 0;
+  return more.stx_nlink == 0 ? -ESTALE : check_protected(&more, flags);
 }
 
 /* A slot serves every open of its inode, and the kernel opens a backing file without a check. */
@@ -144,7 +157,7 @@ static int find_or_serve(struct fs *fs, uint64_t node, int flags, bool granted,
   code = open_backing(fs, node, flags, &file);
   if (code < 0)
     return code;
-  code = check_named(fs, node, &file);
+  code = check_named(fs, node, flags, &file);
   bool nameless = code == -ESTALE && granted;
   if (code == 0 || nameless)
     code = serve(fs, node, flags, nameless, &file, ret);

@@ -1,7 +1,9 @@
 /* Who may do what: a second user meets root's files, and owns what it makes. */
 #include <dirent.h>
 #include <grp.h>
+#include <linux/fs.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
 
@@ -291,6 +293,33 @@ static void change_clears_set_id(const struct place *place) {
   }
 }
 
+/* As chattr(1). False where the tmpfs has no such flags (before Linux 6.6). */
+static bool set_flags(const char *path, int flags) {
+  int fd = open_file(path, O_RDONLY, 0);
+  bool set = ioctl(fd, FS_IOC_SETFLAGS, &flags) == 0;
+  close_file(fd);
+  return set;
+}
+
+static void protected_natively(const struct place *place) {
+  put_file(native_at(place, "a"), "content");
+  put_file(native_at(place, "b"), "content");
+  if (set_flags(native_at(place, "a"), FS_IMMUTABLE_FL) &&
+      set_flags(native_at(place, "b"), FS_APPEND_FL)) {
+    assert_errno(open(at(place, "a"), O_RDWR), EPERM);
+    assert_errno(open(at(place, "a"), O_WRONLY | O_APPEND), EPERM);
+    assert_errno(truncate(at(place, "a"), 0), EPERM);
+    assert_errno(unlink(at(place, "a")), EPERM);
+    assert_errno(open(at(place, "b"), O_WRONLY), EPERM);
+    assert_errno(unlink(at(place, "b")), EPERM);
+    expect_content(at(place, "a"), "content");
+    g_assert_true(set_flags(native_at(place, "a"), 0));
+    g_assert_true(set_flags(native_at(place, "b"), 0));
+  }
+  remove_file(at(place, "a"));
+  remove_file(at(place, "b"));
+}
+
 static void link_root_file(const struct place *place) {
   assert_errno(link(at(place, "a"), at(place, "b")), EPERM);
 }
@@ -351,6 +380,7 @@ static const struct check checks[] = {
     {"supplementary groups", supplementary_groups, 0},
     {"set-group folders hand their group on", set_group_folder, 0},
     {"a user's change clears set-id bits", change_clears_set_id, 0},
+    {"what chattr protects natively", protected_natively, 0},
     {"nobody else clears set-id bits by chown", others_cannot_clear_set_id, 0},
     {"hard links to other users' files", links_to_others_files, 0},
     {"root may do everything", root_may_everything, 0},

@@ -153,6 +153,8 @@ void fs_setattr(fuse_req_t request, fuse_ino_t node, struct stat *attributes, in
     wish.mask |= STORE_CHANGE_NO_OWNER;
   if (code == 0)
     code = change(fs, node, &wish, &now);
+  if (code == -ESTALE && removed_change(fs->removed, node, &wish, &now))
+    code = 0;
   reply_attributes(request, code, node, &now);
 }
 

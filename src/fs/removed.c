@@ -2,9 +2,12 @@
  * read it, an entry stays until its place is needed. */
 #include "fs/removed.h"
 
+#include <fcntl.h>
 #include <glib.h>
+#include <time.h>
 
 #include "fs/state.h"
+#include "store/store.h"
 
 struct removed {
   GMutex lock; /* covers the rest */
@@ -31,8 +34,7 @@ void removed_free(struct removed *removed) {
 
 bool removed_wants(const struct stat *attributes) {
   mode_t type = attributes->st_mode & S_IFMT;
-  bool last = attributes->st_nlink <= 1;
-  return type == S_IFDIR || (last && (type == S_IFIFO || type == S_IFCHR || type == S_IFBLK));
+  return type == S_IFDIR || type == S_IFIFO || type == S_IFCHR || type == S_IFBLK;
 }
 
 /* STATE_REMOVED where it is not there. Node 0 finds a free place. */
@@ -84,6 +86,42 @@ bool removed_find(struct removed *removed, uint64_t node, struct stat *ret) {
   bool found = i < STATE_REMOVED;
   if (found && ret)
     *ret = removed->table->attributes[i];
+  g_mutex_unlock(&removed->lock);
+  return found;
+}
+
+static void set_time(struct timespec *time, struct timespec value, const struct timespec *now) {
+  if (value.tv_nsec == UTIME_NOW)
+    *time = *now;
+  else if (value.tv_nsec != UTIME_OMIT)
+    *time = value;
+}
+
+static void apply(const struct store_change *change, struct stat *to) {
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME_COARSE, &now);
+  if (change->mask & STORE_CHANGE_MODE)
+    to->st_mode = (to->st_mode & S_IFMT) | (change->mode & ~(mode_t)S_IFMT);
+  if (change->mask & STORE_CHANGE_UID)
+    to->st_uid = change->uid;
+  if (change->mask & STORE_CHANGE_GID)
+    to->st_gid = change->gid;
+  if (change->mask & STORE_CHANGE_TIMES) {
+    set_time(&to->st_atim, change->times[0], &now);
+    set_time(&to->st_mtim, change->times[1], &now);
+  }
+  to->st_ctim = now;
+}
+
+bool removed_change(struct removed *removed, uint64_t node, const struct store_change *change,
+                    struct stat *ret) {
+  g_mutex_lock(&removed->lock);
+  unsigned i = removed->used > 0 ? place_of(removed, node) : STATE_REMOVED;
+  bool found = i < STATE_REMOVED;
+  if (found) {
+    apply(change, &removed->table->attributes[i]);
+    *ret = removed->table->attributes[i];
+  }
   g_mutex_unlock(&removed->lock);
   return found;
 }

@@ -14,6 +14,7 @@
 
 struct removed;
 struct state_removed;
+struct store_change;
 
 /* state is not owned, and may hold what a worker before this one kept. */
 struct removed *removed_new(struct state_removed *state);
@@ -34,3 +35,7 @@ bool removed_any(struct removed *removed);
 
 /* ret may be NULL. */
 bool removed_find(struct removed *removed, uint64_t node, struct stat *ret);
+
+/* As the store's change(). False where the node is not remembered. */
+bool removed_change(struct removed *removed, uint64_t node, const struct store_change *change,
+                    struct stat *ret);

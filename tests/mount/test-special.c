@@ -77,9 +77,13 @@ static void pipe_without_name(const struct place *place) {
   g_assert_cmpuint(status_of(second).st_mode, ==, S_IFIFO | 0604);
   g_assert_cmpuint(status_of(first).st_nlink, ==, 0);
   g_assert_cmpuint(status_of(second).st_nlink, ==, 0);
+  g_assert_no_errno(fchmod(first, 0600));
+  g_assert_no_errno(fchown(first, OTHER_USER, (gid_t)-1));
+  g_assert_cmpuint(status_of(first).st_mode, ==, S_IFIFO | 0600);
+  g_assert_cmpuint(status_of(first).st_uid, ==, OTHER_USER);
   struct statx birth;
   g_assert_no_errno(statx(first, "", AT_EMPTY_PATH, STATX_ALL, &birth));
-  g_assert_cmpuint(birth.stx_mode, ==, S_IFIFO | 0640);
+  g_assert_cmpuint(birth.stx_mode, ==, S_IFIFO | 0600);
   g_autofree char *path = g_strdup_printf("/proc/self/fd/%d", first);
   int again = open_file(path, O_RDWR | O_NONBLOCK, 0);
   g_assert_cmpint(write(again, "x", 1), ==, 1);

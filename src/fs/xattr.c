@@ -30,6 +30,12 @@ static int prepare(fuse_req_t request, uint64_t node, size_t size, char **ret_va
   return code < 0 ? code : make_room(size, ret_value);
 }
 
+/* What is remembered of a removed inode has no attributes: the kernel asks for its ACL when it is opened
+ * once more by its descriptor. */
+static ssize_t unless_removed(fuse_req_t request, uint64_t node, ssize_t length, ssize_t none) {
+  return length == -ESTALE && removed_find(fs_of(request)->removed, node, NULL) ? none : length;
+}
+
 void fs_getxattr(fuse_req_t request, fuse_ino_t node, const char *name, size_t size) {
   struct store *store = store_of(request);
   g_autofree char *value = NULL;
@@ -38,7 +44,7 @@ void fs_getxattr(fuse_req_t request, fuse_ino_t node, const char *name, size_t s
     length = node == STORE_ROOT && is_status(name)
                  ? status_get(fs_of(request), name, value, size)
                  : store->ops->get_xattr(store, node, name, value, size);
-  reply_value(request, length, value, size);
+  reply_value(request, unless_removed(request, node, length, -ENODATA), value, size);
 }
 
 #define TRUSTED "trusted."
@@ -81,7 +87,7 @@ void fs_listxattr(fuse_req_t request, fuse_ino_t node, size_t size) {
   if (length == 0)
     length = fuse_req_ctx(request)->uid == 0 ? store->ops->list_xattr(store, node, list, size)
                                              : list_shown(request, node, list, size);
-  reply_value(request, length, list, size);
+  reply_value(request, unless_removed(request, node, length, 0), list, size);
   /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): g_autofree frees it */
 }
 

@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <sys/sysmacros.h>
 #include <sys/un.h>
+#include <sys/xattr.h>
 
 #include "harness.h"
 
@@ -84,6 +85,8 @@ static void pipe_without_name(const struct place *place) {
   struct statx birth;
   g_assert_no_errno(statx(first, "", AT_EMPTY_PATH, STATX_ALL, &birth));
   g_assert_cmpuint(birth.stx_mode, ==, S_IFIFO | 0600);
+  g_assert_cmpint(flistxattr(first, NULL, 0), ==, 0);
+  assert_errno(fgetxattr(first, "user.none", NULL, 0), ENODATA);
   g_autofree char *path = g_strdup_printf("/proc/self/fd/%d", first);
   int again = open_file(path, O_RDWR | O_NONBLOCK, 0);
   g_assert_cmpint(write(again, "x", 1), ==, 1);

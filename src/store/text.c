@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 
 #define TEXT_ROOM 256 /* bytes to begin with: most texts are no longer */
 
@@ -187,6 +188,8 @@ void text_to_statx(const struct stat *from, unsigned mask, struct statx *ret) {
       .stx_uid = from->st_uid,
       .stx_gid = from->st_gid,
       .stx_mode = (uint16_t)from->st_mode,
+      .stx_rdev_major = major(from->st_rdev),
+      .stx_rdev_minor = minor(from->st_rdev),
       .stx_ino = from->st_ino,
       .stx_size = (uint64_t)from->st_size,
       .stx_blocks = (uint64_t)from->st_blocks,

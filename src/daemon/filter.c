@@ -11,7 +11,16 @@
 #include <stdlib.h>
 
 #ifdef SHMFS_SECCOMP
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <seccomp.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "util/fd.h"
 
 /* By descriptor and by name. */
 static const char files[] =
@@ -101,20 +110,49 @@ static int fill(scmp_filter_ctx filter) {
   return r;
 }
 
-int filter_enter(void) {
+/* Refused calls are logged, and there is no mitigation that is meant for programs that run others' code,
+ * which kernels before 5.16 tie to a filter. */
+#define FLAGS (SECCOMP_FILTER_FLAG_LOG | SECCOMP_FILTER_FLAG_SPEC_ALLOW)
+
+static struct sock_fprog prepared;
+
+/* libseccomp writes what it makes to a descriptor only (before 2.6). */
+static int take_over(scmp_filter_ctx filter) {
+  auto_fd int fd = memfd_create("filter", MFD_CLOEXEC);
+  int r = fd < 0 ? -errno : seccomp_export_bpf(filter, fd);
+  struct stat file;
+  if (r == 0 && fstat(fd, &file) < 0)
+    r = -errno;
+  if (r < 0)
+    return r;
+  g_autofree struct sock_filter *steps = g_malloc((size_t)file.st_size);
+  if (pread(fd, steps, (size_t)file.st_size, 0) != file.st_size)
+    return -EIO;
+  prepared.len = (unsigned short)((size_t)file.st_size / sizeof *steps);
+  prepared.filter = g_steal_pointer(&steps);
+  return 0;
+}
+
+int filter_prepare(void) {
+  if (prepared.len > 0)
+    return 0;
   scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
   if (!filter)
     return -ENOMEM;
   int r = fill(filter);
   if (r == 0) {
-    /* Refusals are logged; a tree instead of a chain of comparisons; and no mitigation that is meant
-     * for programs that run others' code, which kernels before 5.16 tie to a filter. */
-    seccomp_attr_set(filter, SCMP_FLTATR_CTL_LOG, 1);
-    seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-    seccomp_attr_set(filter, SCMP_FLTATR_CTL_SSB, 1);
-    r = seccomp_load(filter);
+    seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a tree, no chain of comparisons */
+    r = take_over(filter);
   }
   seccomp_release(filter);
+  return r;
+}
+
+int filter_enter(void) {
+  int r = filter_prepare();
+  if (r == 0 && (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+                 syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, FLAGS, &prepared) < 0))
+    r = -errno;
   return r;
 }
 
@@ -122,6 +160,10 @@ int filter_enter(void) {
 
 bool filter_is_built_in(void) {
   return false;
+}
+
+int filter_prepare(void) {
+  return -ENOSYS;
 }
 
 int filter_enter(void) {

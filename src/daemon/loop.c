@@ -28,7 +28,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-#include <sys/syscall.h>
 #include <sys/sysinfo.h>
 #include <sys/timerfd.h>
 #include <time.h>
@@ -39,6 +38,7 @@
 #include "util/fd.h"
 #include "util/log.h"
 #include "util/privilege.h"
+#include "util/slices.h"
 
 /* A request that is served for longer than this holds others up: long beside the
  * waking of a thread, so little is lost where that was not worth while. */
@@ -55,8 +55,6 @@
  * yields waits for its turn. So there is no polling for a while. */
 #define WANTED_NS 30000
 #define WANTED_FOR_NS 5000000
-/* The shortest that the kernel grants; a request takes some 10 us. */
-#define SLICE_NS 100000
 /* What is kept for a moment is given back when nothing came for so long. */
 #define QUIET_US 1000
 /* … and what even then has to be kept for longer, so often. */
@@ -385,32 +383,9 @@ static void serve_turn(struct reader *reader) {
   }
 }
 
-/* The first version of the kernel's struct sched_attr (linux/sched/types.h), whose header cannot be
- * included together with sched.h. */
-struct scheduling {
-  uint32_t size;
-  uint32_t policy;
-  uint64_t flags;
-  int32_t nice;
-  uint32_t priority;
-  uint64_t slice_ns, deadline, period;
-};
-
-/* Asks for short time slices (Linux 6.12): on a machine with more to do than processors, a thread that
- * wants less at a time runs as soon as it is woken, where others first wait for the end of somebody
- * else's slice. Older kernels know nothing like it, and ignore or refuse the wish. */
-static void ask_for_short_slices(void) {
-  struct scheduling scheduling = {.size = sizeof(scheduling)};
-  if (syscall(SYS_sched_getattr, 0, &scheduling, sizeof(scheduling), 0) < 0 ||
-      scheduling.policy != SCHED_OTHER)
-    return;
-  scheduling.slice_ns = SLICE_NS;
-  syscall(SYS_sched_setattr, 0, &scheduling, 0);
-}
-
 static void *reader_run(void *data) {
   struct reader reader = {.loop = data};
-  ask_for_short_slices();
+  slices_shorten();
   int code = privilege_thread_init();
   if (code < 0) {
     log_error("cannot give a thread a umask of its own: %s", g_strerror(-code));

@@ -39,6 +39,7 @@
 #include "util/fd.h"
 #include "util/log.h"
 #include "util/notify.h"
+#include "util/slices.h"
 
 #define YOUNG_MS 1000      /* a worker that ends sooner and … */
 #define YOUNG_REQUESTS 100 /* … has served fewer than this has died young */
@@ -419,6 +420,11 @@ static int prepare(struct supervisor *supervisor) {
   shared->ready = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (shared->ready < 0)
     return -errno;
+  /* Whatever is done between a worker's death and the first answer of the next one, clients wait for. */
+  slices_shorten();
+  int filter = shared->options->filter ? filter_prepare() : 0;
+  if (filter < 0 && filter != -ENOSYS)
+    log_warning("the list of system calls cannot be made: %s", strerror(-filter));
   supervisor->base = descriptors_base(shared->state);
   return supervisor->base ? 0 : -EIO;
 }

@@ -100,6 +100,14 @@ static void calls_younger_than_the_list_are_answered_as_by_an_older_kernel(void)
     g_assert_cmpint(behind_filter(try_unknown), ==, 0);
 }
 
+static void children_get_what_was_prepared(void) {
+  if (!built_in())
+    return;
+  g_assert_cmpint(filter_prepare(), ==, 0);
+  g_assert_cmpint(filter_prepare(), ==, 0);
+  g_assert_cmpint(behind_filter(try_forbidden), ==, 0);
+}
+
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/filter/programs, mounts and tracing are refused",
@@ -107,5 +115,6 @@ int main(int argc, char **argv) {
   g_test_add_func("/filter/what serving takes is allowed", what_serving_takes_is_allowed);
   g_test_add_func("/filter/calls younger than the list are answered as by an older kernel",
                   calls_younger_than_the_list_are_answered_as_by_an_older_kernel);
+  g_test_add_func("/filter/children get what was prepared", children_get_what_was_prepared);
   return g_test_run();
 }

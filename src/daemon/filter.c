@@ -16,7 +16,6 @@
 #include <seccomp.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -119,16 +118,18 @@ static struct sock_fprog prepared;
 /* libseccomp writes what it makes to a descriptor only (before 2.6). */
 static int take_over(scmp_filter_ctx filter) {
   auto_fd int fd = memfd_create("filter", MFD_CLOEXEC);
-  int r = fd < 0 ? -errno : seccomp_export_bpf(filter, fd);
-  struct stat file;
-  if (r == 0 && fstat(fd, &file) < 0)
-    r = -errno;
+  if (fd < 0)
+    return -errno;
+  int r = seccomp_export_bpf(filter, fd);
   if (r < 0)
     return r;
-  g_autofree struct sock_filter *steps = g_malloc((size_t)file.st_size);
-  if (pread(fd, steps, (size_t)file.st_size, 0) != file.st_size)
+  off_t size = lseek(fd, 0, SEEK_END);
+  if (size <= 0)
     return -EIO;
-  prepared.len = (unsigned short)((size_t)file.st_size / sizeof *steps);
+  g_autofree struct sock_filter *steps = g_malloc((size_t)size);
+  if (pread(fd, steps, (size_t)size, 0) != size)
+    return -EIO;
+  prepared.len = (unsigned short)((size_t)size / sizeof *steps);
   prepared.filter = g_steal_pointer(&steps);
   return 0;
 }

@@ -27,6 +27,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/sysinfo.h>
 #include <sys/timerfd.h>
@@ -383,8 +384,20 @@ static void serve_turn(struct reader *reader) {
   }
 }
 
+/* The kernel copies a request into this memory. Were it not there yet, and were the worker killed at that
+ * moment, the page fault would be refused, and the kernel would tell the client EIO instead of sending
+ * the request to the next worker. So it is there before the first read (and is not filled with 0, because
+ * the compiler would leave that to the kernel again). Without memory libfuse tries again. */
+static void make_buffer(struct fuse_buf *message) {
+  message->mem = malloc(FS_MESSAGE_MAX);
+  if (message->mem)
+    memset(message->mem, 0xff, FS_MESSAGE_MAX);
+  message->mem_size = message->mem ? FS_MESSAGE_MAX : 0;
+}
+
 static void *reader_run(void *data) {
   struct reader reader = {.loop = data};
+  make_buffer(&reader.message);
   slices_shorten();
   int code = privilege_thread_init();
   if (code < 0) {

@@ -15,8 +15,7 @@
 #include "fs/wire.h"
 #include "util/fd.h"
 
-#define MAX_WRITE (1u << 20) /* bytes: 256 pages, what the kernel grants without a sysctl */
-#define RESEND_MINOR 40      /* protocol 7.40, Linux 6.9, brought FUSE_NOTIFY_RESEND */
+#define RESEND_MINOR 40 /* protocol 7.40, Linux 6.9, brought FUSE_NOTIFY_RESEND */
 
 /* What libfuse asks for by itself or may come to, and must not here. O_TRUNC arrives as a SETATTR,
  * which knows about set-id bits. The writeback cache switches passthrough off. A splice cannot be
@@ -163,7 +162,7 @@ void fs_init(void *userdata, struct fuse_conn_info *connection) {
   if (fs->options.default_permissions)
     fuse_set_feature_flag(connection, FUSE_CAP_POSIX_ACL);
   ask_passthrough(fs, connection);
-  connection->max_write = MAX_WRITE;
+  connection->max_write = FS_WRITE_MAX;
   connection->time_gran = 1;
 
   fs->features.protocol_major = connection->proto_major;

@@ -65,6 +65,11 @@ void fs_free(struct fs *fs);
 
 const struct fs_features *fs_features(const struct fs *fs);
 
+/* Bytes of one write: 256 pages, what the kernel grants without a sysctl; and of the longest message, with
+ * the page that libfuse leaves for what is before the data. */
+#define FS_WRITE_MAX (1u << 20)
+#define FS_MESSAGE_MAX (FS_WRITE_MAX + 4096)
+
 /* The libfuse session on the device; owned by fs. */
 struct fuse_session *fs_session(struct fs *fs);
 

@@ -392,7 +392,6 @@ static void make_buffer(struct fuse_buf *message) {
   message->mem = malloc(FS_MESSAGE_MAX);
   if (message->mem)
     memset(message->mem, 0xff, FS_MESSAGE_MAX);
-  message->mem_size = message->mem ? FS_MESSAGE_MAX : 0;
 }
 
 static void *reader_run(void *data) {

@@ -145,8 +145,6 @@ static bool is_there(const struct lent *lent, const char *data, size_t size, off
   return true;
 }
 
-/* The end is where the file ends now, whatever the kernel believes: the native side may have
- * written. Not to be done twice: what the first run wrote begins where the file ended before. */
 /* How much of what is to be appended the first run may have written: all, unless a limit cut it. */
 static size_t written_before(const struct lent *lent, size_t size, off_t end, uint64_t before) {
   if (!limits_data(lent->fs) || (uint64_t)end <= before)
@@ -165,6 +163,8 @@ static ssize_t append_end(const struct lent *lent, const char *data, size_t size
   return length < 0 ? -errno : length;
 }
 
+/* The end is where the file ends now, whatever the kernel believes: the native side may have
+ * written. Not to be done twice: what the first run wrote begins where the file ended before. */
 static ssize_t append(const struct lent *lent, const char *data, size_t size) {
   off_t end = 0;
   uint64_t before;

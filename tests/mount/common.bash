@@ -5,6 +5,7 @@
 # the environment holds), so every shmfs process that can be seen here is this test's. After each
 # test the mount is ended, the raw folder emptied, and what did not end by itself fails the test.
 
+readonly START_SECONDS=30
 readonly END_SECONDS=10 # for an unmounting, and for the daemon to end after it
 export NOBODY=65534     # the second, ordinary user
 
@@ -25,9 +26,25 @@ mount_options() {
 # mount_at MOUNTPOINT [OPTIONS]: mounts the view $SOURCE (posix) there. The descriptors that bats waits for are closed, lest
 # the daemon keep it waiting.
 mount_at() {
-    local options
+    local options status=0
     mapfile -t options < <(mount_options "${2:-}")
-    timeout 30 "$SHMFS" "${SOURCE:-posix}" "$1" "${options[@]}" </dev/null 3>&- 4>&-
+    timeout "$START_SECONDS" "$SHMFS" "${SOURCE:-posix}" "$1" "${options[@]}" </dev/null 3>&- 4>&- ||
+        status=$?
+    [ "$status" != 124 ] || describe_daemons
+    return "$status"
+}
+
+# Says on stderr what each thread of every shmfs does, for what should not take so long: whoever looks later
+# finds nothing of it.
+describe_daemons() {
+    local pid task
+    for pid in $(daemon_processes); do
+        for task in "/proc/$pid"/task/*; do
+            (cd "$task" && tail -n +1 comm syscall stack && grep -E '^(State|PPid|SigBlk|ShdPnd)' status)
+        done
+        ls -l "/proc/$pid/fd"
+    done >&2
+    find "$SANITIZER_DIR" -type f -exec cat {} + >&2
 }
 
 # mount_start [OPTIONS]: mounts at $MNT.
@@ -98,6 +115,7 @@ teardown() {
     problems=$(end_mounts)
     if ! daemon_ended; then
         problems+=" shmfs still ran: $(daemon_processes | paste -s)"
+        describe_daemons
         daemon_processes | xargs -r kill -KILL
         daemon_ended || true
     fi

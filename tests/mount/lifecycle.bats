@@ -94,6 +94,31 @@ ended() {
     done
 }
 
+# starts_and_ends NUMBER OPTIONS: fifteen times, with something to do in between.
+starts_and_ends() {
+    local round folder=$TEST_DIR/many$1
+    mkdir "$folder"
+    for round in {1..15}; do
+        mount_at "$folder" "$2" || return 1
+        echo "$round" >"$folder/file$1" && [ "$(cat "$SHM/file$1")" = "$round" ] || return 1
+        timeout "$END_SECONDS" umount "$folder" || return 1
+    done
+}
+
+@test "mounts that start and end side by side, again and again, all answer" {
+    local child children=()
+    starts_and_ends 1 3>&- &
+    children+=($!)
+    starts_and_ends 2 size=64m 3>&- &
+    children+=($!)
+    starts_and_ends 3 umask=0,mode=1777,nr_objects=10 3>&- &
+    children+=($!)
+    for child in "${children[@]}"; do
+        wait "$child"
+    done
+    daemon_ended
+}
+
 @test "with -f it stays in the foreground, and SIGTERM, SIGINT and umount end it with status 0" {
     for signal in TERM INT; do
         foreground_start

@@ -15,6 +15,9 @@
 #include <sys/mount.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
+#include <unistd.h>
+
+#include "util/mapped.h"
 
 /* A mount of the same directory that nobody else sees, and that updates no access times. */
 static int open_noatime(int fd, int *ret_fd) {
@@ -104,9 +107,35 @@ static int stat_fd(int fd, struct stat *ret) {
   return fstatat(fd, "", ret, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
 }
 
+static int statx_fd(int fd, unsigned mask, struct statx *ret) {
+  return statx(fd, "", AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, mask, ret) < 0 ? -errno : 0;
+}
+
+/* The root may belong to somebody without a number in our user namespace. Nobody may write to such a file
+ * (-EACCES, inode_permission() in fs/namei.c), but that check is for the mount's own namespace: natively
+ * everybody may make names there who has the permission. So it is shown as our own, and what happens in it
+ * is still decided natively, for us. */
+static int stat_root(const struct posix_store *store, struct stat *ret) {
+  int r = stat_fd(store->root_fd, ret);
+  if (r == 0 && store->own_uid)
+    ret->st_uid = geteuid();
+  if (r == 0 && store->own_gid)
+    ret->st_gid = getegid();
+  return r;
+}
+
+static int statx_root(const struct posix_store *store, unsigned mask, struct statx *ret) {
+  int r = statx_fd(store->root_fd, mask, ret);
+  if (r == 0 && store->own_uid)
+    ret->stx_uid = geteuid();
+  if (r == 0 && store->own_gid)
+    ret->stx_gid = getegid();
+  return r;
+}
+
 int posix_node_stat(struct posix_store *store, uint64_t node, struct stat *ret) {
   if (node == STORE_ROOT)
-    return stat_fd(store->root_fd, ret);
+    return stat_root(store, ret);
   char name[NAMES_LENGTH_MAX];
   if (names_get(store->names, node, name)) {
     struct stat found;
@@ -135,7 +164,9 @@ static int posix_get_statx(struct store *base, uint64_t node, unsigned mask, str
   struct posix_store *store = posix_of(base);
   char name[NAMES_LENGTH_MAX];
   struct statx found;
-  if (node != STORE_ROOT && names_get(store->names, node, name)) {
+  if (node == STORE_ROOT)
+    return statx_root(store, mask, ret);
+  if (names_get(store->names, node, name)) {
     if (statx(store->root_fd, name, AT_SYMLINK_NOFOLLOW, mask | STATX_INO, &found) == 0 &&
         is_node(store, node, &found)) {
       *ret = found;
@@ -143,12 +174,9 @@ static int posix_get_statx(struct store *base, uint64_t node, unsigned mask, str
     }
     names_forget(store->names, node);
   }
-  auto_fd int opened = -1;
-  int r = node == STORE_ROOT ? 0 : posix_node_open(store, node, O_PATH, &opened);
-  if (r < 0)
-    return r;
-  int fd = node == STORE_ROOT ? store->root_fd : opened;
-  return statx(fd, "", AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW, mask, ret) < 0 ? -errno : 0;
+  auto_fd int fd = -1;
+  int r = posix_node_open(store, node, O_PATH, &fd);
+  return r < 0 ? r : statx_fd(fd, mask, ret);
 }
 
 int posix_entry_of_fd(struct posix_store *store, uint64_t parent, const char *name, int fd,
@@ -249,6 +277,8 @@ static int posix_store_init(struct posix_store *store, int fd) {
     return r;
   store->device = root.st_dev;
   store->root_ino = root.st_ino;
+  store->own_uid = !mapped_user(root.st_uid);
+  store->own_gid = !mapped_group(root.st_gid);
   store->by_handle = handle_table_can_open(store->handles);
   store->names = names_new();
   return store->names ? 0 : -ENOMEM;

@@ -75,3 +75,36 @@ load user
 	END
     expect 0 right
 }
+
+# in_namespace COMMANDS: an ordinary user as root of a user namespace that knows nobody else, with a mount of its own.
+in_namespace() {
+    # shellcheck disable=SC2016 # the inner shell's
+    as_user timeout 60 unshare --user --map-root-user --mount bash -euc '
+        "$SHMFS" posix "$MNT" ${SHMFS_OPTIONS:+-o "$SHMFS_OPTIONS"} </dev/null 3>&-
+        cd "$MNT"
+        '"$1"'
+        cd /
+        umount "$MNT"'
+}
+
+@test "in a user namespace that has no number for the folder's owner, objects are made and removed" {
+    export MNT
+    in_namespace '
+        echo mine >mine
+        mkdir folder
+        kill -KILL "$(getfattr --only-values -n user.shmfs.worker .)"
+        mv mine folder/moved
+        [ "$(stat -c "%u %a" .)" = "0 1777" ]'
+    daemon_ended
+    [ "$(cat "$SHM/folder/moved")" = mine ]
+    [ "$(stat -c %u "$SHM/folder" "$SHM/folder/moved" | uniq)" = "$NOBODY" ]
+}
+
+@test "in a user namespace, others' objects stay theirs" {
+    export MNT
+    echo public >"$SHM/public"
+    run in_namespace 'rm -f public || echo x >public || chmod 777 . public || rmdir . || cat public'
+    expect 0 public
+    [ "$(cat "$SHM/public")" = public ]
+    [ "$(stat -c %a "$SHM" "$SHM/public" | paste -s)" = "$(printf '1777\t644')" ]
+}

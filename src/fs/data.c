@@ -32,9 +32,10 @@ struct lent {
   int fd;  /* own, or the slot's; -1: through the store's read and write */
 };
 
-/* A slot may keep a descriptor that allows reading alone, from when its inode allowed no more. */
+/* A slot may keep a descriptor that allows reading or appending alone, from when its inode allowed no
+ * more. */
 static bool suits(int fd, int access) {
-  return access == O_RDONLY || (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDWR;
+  return access == O_RDONLY || (fcntl(fd, F_GETFL) & (O_ACCMODE | O_APPEND)) == O_RDWR;
 }
 
 static int lend(struct fs *fs, uint64_t node, int access, struct lent *ret) {

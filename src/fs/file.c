@@ -98,22 +98,6 @@ static int serve(struct fs *fs, uint64_t node, int flags, bool nameless, struct 
   return code < 0 ? code : opens_add(fs->opens, &slot, ret);
 }
 
-/* An idle slot outlives the last close by a moment, in which the native side may have removed the
- * last name. */
-static int check_found(struct fs *fs, uint64_t node, bool granted, const struct opened *opened) {
-  struct stat attributes;
-  if (opens_is_open(fs->opens, node))
-    return 0;
-  int code = fs_live_attributes(fs, node, &attributes);
-  if (code == 0)
-    return 0;
-  opens_forget(fs->opens, node);
-  if (code == -ESTALE && granted)
-    return 0;
-  opens_let_go(fs->opens, opened);
-  return code;
-}
-
 /* chattr(1) +i and +a, of which the kernel knows nothing here: opening a path alone, which is all that
  * passthrough needs, asks nothing. */
 static int check_protected(const struct statx *file, int flags) {
@@ -123,6 +107,38 @@ static int check_protected(const struct statx *file, int flags) {
   bool protected = (file->stx_attributes & STATX_ATTR_IMMUTABLE) ||
                    (!appends && (file->stx_attributes & STATX_ATTR_APPEND));
   return protected ? -EPERM : 0;
+}
+
+/* What cannot be asked any more is open, and without a name. */
+int fs_check_protected(struct fs *fs, uint64_t node, int flags) {
+  struct statx now;
+  if ((flags & O_ACCMODE) == O_RDONLY ||
+      fs->store->ops->get_statx(fs->store, node, STATX_TYPE, &now) < 0)
+    return 0;
+  return check_protected(&now, flags);
+}
+
+/* An idle slot outlives the last close by a moment, in which the native side may have removed the
+ * last name. */
+static int check_alive(struct fs *fs, uint64_t node, bool granted) {
+  struct stat attributes;
+  if (opens_is_open(fs->opens, node))
+    return 0;
+  int code = fs_live_attributes(fs, node, &attributes);
+  if (code == 0)
+    return 0;
+  opens_forget(fs->opens, node);
+  return code == -ESTALE && granted ? 0 : code;
+}
+
+static int check_found(struct fs *fs, uint64_t node, int flags, bool granted,
+                       const struct opened *opened) {
+  int code = check_alive(fs, node, granted);
+  if (code == 0)
+    code = fs_check_protected(fs, node, flags);
+  if (code < 0)
+    opens_let_go(fs->opens, opened);
+  return code;
 }
 
 /* Has the inode a name, and may it be opened so? Only asked when it is not open through the mount. The
@@ -152,7 +168,7 @@ static int find_or_serve(struct fs *fs, uint64_t node, int flags, bool granted,
   if (code < 0)
     return code;
   if (opens_find(fs->opens, node, ret))
-    return check_found(fs, node, granted, ret);
+    return check_found(fs, node, flags, granted, ret);
   struct store_file file = {.fd = -1};
   code = open_backing(fs, node, flags, &file);
   if (code < 0)

@@ -70,6 +70,7 @@ static const struct fuse_lowlevel_ops operations = {
     .listxattr = fs_listxattr,
     .setxattr = fs_setxattr,
     .removexattr = fs_removexattr,
+    .ioctl = fs_ioctl,
 #if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 18)
     .statx = fs_statx,
 #endif

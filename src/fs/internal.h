@@ -82,6 +82,10 @@ int fs_attributes_for(fuse_req_t request, uint64_t node, enum retry_use use, str
  * itself is gone, and the other way round when it was removed through the mount (removed.h). */
 int fs_missing(struct fs *fs, uint64_t parent, int code);
 
+/* file.c: -EPERM where chattr(1) forbids an open with these flags of open(2), or for O_WRONLY what
+ * truncate(2) does. Asked where a descriptor that is open already would do it. */
+int fs_check_protected(struct fs *fs, uint64_t node, int flags);
+
 /* session.c: the session on the device, with replies going through the journal. */
 int fs_session_new(struct fs *fs);
 
@@ -149,3 +153,8 @@ void fs_listxattr(fuse_req_t request, fuse_ino_t node, size_t size);
 void fs_setxattr(fuse_req_t request, fuse_ino_t node, const char *name, const char *value,
                  size_t size, int flags);
 void fs_removexattr(fuse_req_t request, fuse_ino_t node, const char *name);
+
+/* flags.c: the ioctl commands of chattr(1) */
+void fs_ioctl(fuse_req_t request, fuse_ino_t node, unsigned command, void *address,
+              struct fuse_file_info *file, unsigned flags, const void *in, size_t in_size,
+              size_t out_size);

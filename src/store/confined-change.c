@@ -119,3 +119,11 @@ int confined_remove_xattr(struct store *base, uint64_t node, const char *name) {
   struct store *inner = confined_of(base)->inner;
   return node == STORE_ROOT ? -EPERM : inner->ops->remove_xattr(inner, node, name);
 }
+
+/* Those of the real directory would hold for everybody. */
+int confined_flags(struct store *base, uint64_t node, int fd, unsigned command, void *data) {
+  struct store *inner = confined_of(base)->inner;
+  if (node == STORE_ROOT || !inner->ops->flags)
+    return -ENOTTY;
+  return inner->ops->flags(inner, node, fd, command, data);
+}

@@ -40,3 +40,4 @@ int confined_rename(struct store *base, uint64_t parent, const char *name, uint6
 int confined_set_xattr(struct store *base, uint64_t node, const char *name, const void *value,
                        size_t size, int flags);
 int confined_remove_xattr(struct store *base, uint64_t node, const char *name);
+int confined_flags(struct store *base, uint64_t node, int fd, unsigned command, void *data);

@@ -186,6 +186,7 @@ static const struct store_ops confined_ops = {
     .list_xattr = confined_list_xattr,
     .set_xattr = confined_set_xattr,
     .remove_xattr = confined_remove_xattr,
+    .flags = confined_flags,
 };
 
 int confined_store_new(struct store *inner, const struct confined_options *options,

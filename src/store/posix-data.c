@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <glib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/xattr.h>
 
@@ -32,6 +33,8 @@ int posix_open(struct store *base, uint64_t node, int access, struct store_file 
     r = check_regular(attributes.st_mode);
   if (r == 0 && fd < 0)
     r = posix_node_open(store, node, access, &fd);
+  if (r == -EPERM && access != O_RDONLY) /* chattr +a */
+    r = posix_node_open(store, node, access | O_APPEND, &fd);
   if (r < 0)
     return r;
   *ret_file = (struct store_file){.fd = fd_steal(&fd)};
@@ -152,4 +155,21 @@ int posix_remove_xattr(struct store *base, uint64_t node, const char *name) {
   if (r < 0)
     return r;
   return removexattr(path, name) < 0 ? -errno : 0;
+}
+
+int posix_flags(struct store *base, uint64_t node, int fd, unsigned command, void *data) {
+  struct posix_store *store = posix_of(base);
+  auto_fd int opened = -1;
+  struct stat attributes;
+  if (fd < 0) {
+    int r = posix_node_stat(store, node, &attributes);
+    if (r == 0 && !S_ISREG(attributes.st_mode) && !S_ISDIR(attributes.st_mode))
+      r = -ENOTTY;
+    if (r == 0)
+      r = posix_node_open(store, node, O_RDONLY | O_NONBLOCK, &opened);
+    if (r < 0)
+      return r;
+    fd = opened;
+  }
+  return ioctl(fd, command, data) < 0 ? -errno : 0;
 }

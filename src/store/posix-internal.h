@@ -101,3 +101,4 @@ ssize_t posix_list_xattr(struct store *base, uint64_t node, char *list, size_t s
 int posix_set_xattr(struct store *base, uint64_t node, const char *name, const void *value,
                     size_t size, int flags);
 int posix_remove_xattr(struct store *base, uint64_t node, const char *name);
+int posix_flags(struct store *base, uint64_t node, int fd, unsigned command, void *data);

@@ -263,6 +263,7 @@ static const struct store_ops posix_ops = {
     .list_xattr = posix_list_xattr,
     .set_xattr = posix_set_xattr,
     .remove_xattr = posix_remove_xattr,
+    .flags = posix_flags,
 };
 
 static int posix_store_init(struct posix_store *store, int fd) {

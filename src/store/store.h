@@ -136,7 +136,8 @@ struct store_ops {
 
   /* Opens a regular file. access: O_RDONLY, O_WRONLY or O_RDWR (what the descriptor must allow), or
    * O_PATH (enough for a passthrough registration, as O_RDONLY is; a descriptor open for writing
-   * would make the native side's execve() fail with ETXTBSY). */
+   * would make the native side's execve() fail with ETXTBSY). What may only be appended to (chattr +a)
+   * is opened for writing with O_APPEND. */
   int (*open)(struct store *store, uint64_t node, int access, struct store_file *ret_file);
 
   /* A descriptor of a directory, O_RDONLY, for fsync and the like. */
@@ -161,6 +162,11 @@ struct store_ops {
   int (*set_xattr)(struct store *store, uint64_t node, const char *name, const void *value,
                    size_t size, int flags);
   int (*remove_xattr)(struct store *store, uint64_t node, const char *name);
+
+  /* The flags of chattr(1), of a regular file or a directory. command: of linux/fs.h, FS_IOC_GETFLAGS or
+   * FS_IOC_SETFLAGS (data: an int), FS_IOC_FSGETXATTR or FS_IOC_FSSETXATTR (data: a struct fsxattr).
+   * fd: as for change(). -ENOTTY; NULL in stores without such. */
+  int (*flags)(struct store *store, uint64_t node, int fd, unsigned command, void *data);
 
   /* A close(2) of a staged file: what its error is, is close()'s. NULL where nothing is staged. */
   int (*flush)(struct store *store, uint64_t node);

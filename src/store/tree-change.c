@@ -157,3 +157,13 @@ int tree_remove_xattr(struct store *base, uint64_t node, const char *name) {
     return r;
   return place.store ? place.store->ops->remove_xattr(place.store, place.node, name) : -ENODATA;
 }
+
+int tree_flags(struct store *base, uint64_t node, int fd, unsigned command, void *data) {
+  struct tree_place place;
+  int r = tree_place_of(tree_of(base), node, &place);
+  if (r < 0)
+    return r;
+  if (!place.store || !place.store->ops->flags)
+    return -ENOTTY;
+  return place.store->ops->flags(place.store, place.node, fd, command, data);
+}

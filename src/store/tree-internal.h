@@ -59,3 +59,4 @@ ssize_t tree_list_xattr(struct store *base, uint64_t node, char *list, size_t si
 int tree_set_xattr(struct store *base, uint64_t node, const char *name, const void *value,
                    size_t size, int flags);
 int tree_remove_xattr(struct store *base, uint64_t node, const char *name);
+int tree_flags(struct store *base, uint64_t node, int fd, unsigned command, void *data);

@@ -347,6 +347,7 @@ static const struct store_ops tree_ops = {
     .list_xattr = tree_list_xattr,
     .set_xattr = tree_set_xattr,
     .remove_xattr = tree_remove_xattr,
+    .flags = tree_flags,
     .flush = tree_flush,
     .read = tree_read,
     .write = tree_write,

@@ -19,6 +19,7 @@ static const cap_value_t serving[] = {
     CAP_FOWNER,          /* mode, times and attributes of other users' objects */
     CAP_FSETID,          /* keeping set-id bits where the caller may; lowered otherwise */
     CAP_IPC_OWNER,       /* System V segments of all users */
+    CAP_LINUX_IMMUTABLE, /* chattr +i and +a, for callers that have it */
     CAP_MKNOD,           /* device nodes */
     CAP_SETFCAP,         /* security.capability */
     CAP_SETGID,          /* acting as the caller … */

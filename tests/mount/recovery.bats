@@ -39,6 +39,24 @@ verified_io() {
     done
 }
 
+# Sets and looks, natively too.
+flags_are_set() {
+    local round
+    touch "$MNT/file"
+    for ((round = 0; round < 60; round++)); do
+        chattr +dA "$MNT/file" && [[ $(lsattr "$SHM/file") == *dA* ]] || return 1
+        chattr =i "$MNT/file" && [[ $(lsattr "$MNT/file") == ----i--* ]] || return 1
+        chattr = "$MNT/file" && [[ $(lsattr "$SHM/file") == --------* ]] || return 1
+    done
+    rm "$MNT/file"
+}
+
+@test "flags are set while workers are killed" {
+    lsattr -d "$SHM" || skip "this tmpfs has no such flags"
+    mount_start
+    disturbed kill_while 0.03 flags_are_set
+}
+
 @test "fio finds what it wrote while workers are killed" {
     mount_start
     disturbed kill_while 0.05 verified_io psync

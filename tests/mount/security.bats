@@ -33,8 +33,9 @@ no_more_than() {
     done
 }
 
-SERVING=(cap_chown cap_dac_override cap_dac_read_search cap_fowner cap_fsetid cap_ipc_owner cap_mknod
-    cap_setfcap cap_setgid cap_setuid cap_sys_admin cap_sys_resource)
+SERVING=(cap_chown cap_dac_override cap_dac_read_search cap_fowner cap_fsetid cap_ipc_owner
+    cap_linux_immutable cap_mknod cap_setfcap cap_setgid cap_setuid cap_sys_admin
+    cap_sys_resource)
 # The sanitizers stop threads.
 [ "$SHMFS_VARIANT" != asan ] || SERVING+=(cap_sys_ptrace)
 

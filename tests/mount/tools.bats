@@ -326,3 +326,22 @@ count() {
     rm "$MNT"/*
     [ -z "$(ls -A "$SHM")" ]
 }
+
+@test "lsattr and chattr show and change what tmpfs has" {
+    mkdir "$MNT/folder"
+    touch "$MNT/file" "$MNT/folder/file"
+    lsattr "$SHM/file" || skip "this tmpfs has no such flags"
+    chattr +dA "$MNT/file"
+    chattr -R +d "$MNT/folder"
+    same_on_both lsattr -R
+    chattr +i "$SHM/file"
+    chattr +a "$MNT/folder/file"
+    same_on_both lsattr -R
+    ! (echo more >"$MNT/file") 2>/dev/null
+    echo more >>"$MNT/folder/file"
+    run ! rm "$MNT/file" "$MNT/folder/file"
+    same_on_both chattr +c file || true
+    same_on_both chattr -p 3 file || true
+    chattr -R = "$MNT"
+    same_on_both lsattr -R -d .
+}

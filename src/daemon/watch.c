@@ -37,9 +37,10 @@ struct watch {
 
 /* What one batch of events says. */
 struct changes {
-  GHashTable *names; /* of the directory; a set */
-  bool directory;    /* its own attributes */
-  bool lost;         /* there were more than the queue holds */
+  GHashTable *names;   /* of the directory, that lead elsewhere now; a set */
+  GHashTable *changed; /* those that lead to what has other attributes now; a set */
+  bool directory;      /* its own attributes */
+  bool lost;           /* there were more than the queue holds */
 };
 
 /* --- opening ------------------------------------------------------------------------------- */
@@ -49,7 +50,8 @@ static int open_fanotify(int directory_fd, unsigned flags) {
       FAN_CLASS_NOTIF | FAN_REPORT_DFID_NAME | FAN_NONBLOCK | FAN_CLOEXEC | flags, O_RDONLY);
   if (fd < 0)
     return -errno;
-  uint64_t mask = FAN_CREATE | FAN_DELETE | FAN_MOVED_FROM | FAN_MOVED_TO | FAN_ATTRIB | FAN_ONDIR;
+  uint64_t mask = FAN_CREATE | FAN_DELETE | FAN_MOVED_FROM | FAN_MOVED_TO | FAN_ATTRIB | FAN_ONDIR |
+                  FAN_EVENT_ON_CHILD;
   if (fanotify_mark(fd, FAN_MARK_ADD, mask, directory_fd, NULL) < 0)
     return -errno;
   return fd_steal(&fd);
@@ -90,12 +92,19 @@ int watch_open(int directory_fd, enum watch_kind *ret_kind, int *ret_fd) {
 
 /* --- taking events apart ------------------------------------------------------------------- */
 
-/* gone: the name leads elsewhere now, or nowhere. A name that is only new is not known to anybody
- * yet, as absent names are not cached. The name may be missing: the event is the directory's own. */
-static void note(struct changes *changes, const char *name, bool gone) {
-  changes->directory = true;
-  if (gone && name && name[0] != '\0' && strcmp(name, ".") != 0)
+/* GONE: the name leads elsewhere now, or nowhere. A name that is only new is not known to anybody
+ * yet, as absent names are not cached. fanotify may make one event of several. */
+enum { MADE = 1, GONE = 2, CHANGED = 4 };
+
+/* The name may be missing: the event is the directory's own. */
+static void note(struct changes *changes, const char *name, unsigned what) {
+  bool inside = name && name[0] != '\0' && strcmp(name, ".") != 0;
+  if (!inside || (what & (MADE | GONE)))
+    changes->directory = true;
+  if (inside && (what & GONE))
     g_hash_table_add(changes->names, g_strdup(name));
+  else if (inside && (what & CHANGED))
+    g_hash_table_add(changes->changed, g_strdup(name));
 }
 
 /* The name in the FAN_EVENT_INFO_TYPE_DFID_NAME record among an event's records, where it follows the
@@ -125,7 +134,8 @@ static void parse_fanotify(const char *batch, ssize_t size, int self, struct cha
     /* What the worker did went through the mount, and the kernel has seen to its caches itself. */
     else if (event.pid != self)
       note(changes, fanotify_name(at + event.metadata_len, at + event.event_len),
-           event.mask & (FAN_DELETE | FAN_MOVED_FROM | FAN_MOVED_TO));
+           (event.mask & FAN_CREATE ? MADE : 0) | (event.mask & FAN_ATTRIB ? CHANGED : 0) |
+               (event.mask & (FAN_DELETE | FAN_MOVED_FROM | FAN_MOVED_TO) ? GONE : 0));
   }
 }
 
@@ -138,18 +148,25 @@ static void parse_inotify(const char *batch, ssize_t size, struct changes *chang
       changes->lost = true;
     else
       note(changes, event->len > 0 ? event->name : NULL,
-           event->mask & (IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO));
+           (event->mask & IN_CREATE ? MADE : 0) | (event->mask & IN_ATTRIB ? CHANGED : 0) |
+               (event->mask & (IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO) ? GONE : 0));
   }
 }
 
 /* --- telling ------------------------------------------------------------------------------- */
 
-static void tell_name(const struct watch_target *target, const char *name) {
+typedef int tell_fn(int device, uint64_t parent, const char *name);
+
+static void tell_names(const struct watch_target *target, GHashTable *names, tell_fn *fn) {
   char inside[PREFIX_NAME_SIZE];
-  if (!target->prefix)
-    invalidate_name(target->device, target->node, name);
-  else if (prefix_inside(target->prefix, name, inside))
-    invalidate_name(target->device, target->node, inside);
+  GHashTableIter iter;
+  gpointer name;
+  g_hash_table_iter_init(&iter, names);
+  while (g_hash_table_iter_next(&iter, &name, NULL))
+    if (!target->prefix)
+      fn(target->device, target->node, name);
+    else if (prefix_inside(target->prefix, name, inside))
+      fn(target->device, target->node, inside);
 }
 
 static void tell(const struct watch_target *target, const struct changes *changes) {
@@ -157,38 +174,38 @@ static void tell(const struct watch_target *target, const struct changes *change
     invalidate_everything(target->device, target->node, target->directory, target->prefix);
     return;
   }
-  GHashTableIter iter;
-  gpointer name;
-  g_hash_table_iter_init(&iter, changes->names);
-  while (g_hash_table_iter_next(&iter, &name, NULL))
-    tell_name(target, name);
+  tell_names(target, changes->names, invalidate_name);
+  tell_names(target, changes->changed, expire_name);
   if (changes->directory)
     invalidate_attributes(target->device, target->node);
 }
 
 /* Reads one batch and tells what it says. Its size in bytes, or -1. */
-static ssize_t read_batch(const struct watch_target *target, char *batch, GHashTable *names) {
+static ssize_t read_batch(const struct watch_target *target, char *batch, struct changes *changes) {
   ssize_t size = read(target->fd, batch, BATCH_BYTES);
   if (size <= 0)
     return -1;
-  struct changes changes = {.names = names};
+  changes->directory = changes->lost = false;
   if (target->kind == WATCH_FANOTIFY)
-    parse_fanotify(batch, size, __atomic_load_n(target->worker, __ATOMIC_RELAXED), &changes);
+    parse_fanotify(batch, size, __atomic_load_n(target->worker, __ATOMIC_RELAXED), changes);
   else
-    parse_inotify(batch, size, &changes);
-  tell(target, &changes);
-  g_hash_table_remove_all(names);
+    parse_inotify(batch, size, changes);
+  tell(target, changes);
+  g_hash_table_remove_all(changes->names);
+  g_hash_table_remove_all(changes->changed);
   return size;
 }
 
 void watch_run(const struct watch_target *target, int stop) {
   char batch[BATCH_BYTES] __attribute__((aligned(8)));
   g_autoptr(GHashTable) names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  g_autoptr(GHashTable) changed = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  struct changes changes = {.names = names, .changed = changed};
   struct pollfd wait[2] = {{target->fd, POLLIN, 0}, {stop, POLLIN, 0}};
   while (wait[1].revents == 0) {
     if (poll(wait, G_N_ELEMENTS(wait), -1) <= 0 || !wait[0].revents)
       continue;
-    if (read_batch(target, batch, names) < BATCH_BYTES / 2)
+    if (read_batch(target, batch, &changes) < BATCH_BYTES / 2)
       poll(&wait[1], 1, PAUSE_MS);
   }
 }

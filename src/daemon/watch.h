@@ -1,5 +1,6 @@
 /* The watch on the shared memory directory, for the little that ESTALE does not find: a native
- * rename, a native unlink of what the mount holds open, a change of the directory itself.
+ * rename, a native unlink of what the mount holds open, a change of the directory itself, and one of
+ * an owner, by which the kernel judges who may change a file's mode or remove its name.
  *
  * fanotify tells whose event it was, so that what the daemon itself did is skipped; where it is not
  * permitted, inotify serves without that. The descriptor is opened once, by the supervisor, so

@@ -6,11 +6,13 @@
  * the kernel walks it again. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 
 #include "fs/internal.h"
 #include "fs/limits.h"
 #include "store/text.h"
 #include "util/fd.h"
+#include "util/privilege.h"
 
 /* Seconds, while the directory is watched and nobody has it open (directory.c). */
 #define ROOT_ATTR_TIMEOUT 3600.0
@@ -80,6 +82,8 @@ static struct timespec time_change(int mask, int set, int now, struct timespec v
 
 #define TIMES                                                                                      \
   (FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_ATIME_NOW | FUSE_SET_ATTR_MTIME_NOW)
+#define NOW (FUSE_SET_ATTR_ATIME_NOW | FUSE_SET_ATTR_MTIME_NOW)
+#define OWNED (FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID | TIMES)
 #define KILL (FUSE_SET_ATTR_KILL_SUID | FUSE_SET_ATTR_KILL_SGID)
 
 static unsigned change_mask(int mask) {
@@ -140,6 +144,25 @@ static bool may_clear_setid(fuse_req_t request, const struct stat *now) {
   return uid == 0 || uid == now->st_uid || !(now->st_mode & (S_ISUID | S_ISGID));
 }
 
+int fs_check_owner(fuse_req_t request, const struct stat *now, int capability) {
+  const struct fuse_ctx *caller = fuse_req_ctx(request);
+  if (caller->uid == 0 || caller->uid == now->st_uid)
+    return 0;
+  return privilege_of_thread(caller->pid, capability) ? 0 : -EPERM;
+}
+
+/* What the owner alone may change: everything but the size, and the times where they are not just
+ * "now". */
+static int check_change(fuse_req_t request, int mask, const struct stat *now) {
+  int code = 0;
+  if (mask & (FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID))
+    code = fs_check_owner(request, now, CAP_CHOWN);
+  bool times = (mask & TIMES) && (mask & NOW) != NOW && !(mask & FUSE_SET_ATTR_SIZE);
+  if (code == 0 && ((mask & FUSE_SET_ATTR_MODE) || times))
+    code = fs_check_owner(request, now, CAP_FOWNER);
+  return code;
+}
+
 /* Without a file the kernel came by a path, which may be out of date; O_TRUNC comes that way
  * too. */
 void fs_setattr(fuse_req_t request, fuse_ino_t node, struct stat *attributes, int mask,
@@ -150,8 +173,10 @@ void fs_setattr(fuse_req_t request, fuse_ino_t node, struct stat *attributes, in
   if (file)
     wish.mask |= STORE_CHANGE_OPENED;
   int code = file ? 0 : fs_attributes_for(request, node, RETRY_ACTION, &now);
-  if (code == 0 && mask == 0 && file)
+  if (code == 0 && file && (mask == 0 || (mask & OWNED)))
     code = fs_live_attributes(fs, node, &now);
+  if (code == 0 && (mask & OWNED))
+    code = check_change(request, mask, &now);
   if (code == 0 && mask == 0 && may_clear_setid(request, &now))
     wish.mask |= STORE_CHANGE_NO_OWNER;
   if (code == 0)

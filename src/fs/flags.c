@@ -7,6 +7,7 @@
  * that fails with ENOTTY, the caller's own call follows as it stands, unchecked and with his address;
  * it is not heard. Setting the same again changes nothing, so nothing is kept in the journal. */
 #include <errno.h>
+#include <linux/capability.h>
 #include <linux/fs.h>
 #include <string.h>
 
@@ -28,6 +29,12 @@ static size_t size_of(unsigned command) {
 
 static bool sets(unsigned command) {
   return command == FS_IOC_SETFLAGS || command == FS_IOC_FSSETXATTR;
+}
+
+static int check_setter(fuse_req_t request, uint64_t node) {
+  struct stat now;
+  int code = fs_live_attributes(fs_of(request), node, &now);
+  return code < 0 ? code : fs_check_owner(request, &now, CAP_FOWNER);
 }
 
 static int perform(struct fs *fs, uint64_t node, unsigned command, void *data) {
@@ -57,7 +64,9 @@ void fs_ioctl(fuse_req_t request, fuse_ino_t node, unsigned command, void *addre
   }
   if (set)
     memcpy(&data, in, size);
-  int code = perform(fs_of(request), node, command, &data);
+  int code = set ? check_setter(request, node) : 0;
+  if (code == 0)
+    code = perform(fs_of(request), node, command, &data);
   if (code < 0)
     fs_reply(request, code);
   else

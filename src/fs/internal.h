@@ -78,6 +78,10 @@ int fs_live_attributes(struct fs *fs, uint64_t node, struct stat *ret);
 /* The same for a request that a path walk made: one that lost a race has a second chance (retry.h). */
 int fs_attributes_for(fuse_req_t request, uint64_t node, enum retry_use use, struct stat *ret);
 
+/* The kernel has judged who asks by the owner that it knew, which may be out of date: the caller must be
+ * root, the owner now, or have the capability. 0 or -EPERM. */
+int fs_check_owner(fuse_req_t request, const struct stat *now, int capability);
+
 /* The result of something in the directory `parent`: -ENOENT becomes -ESTALE when the directory
  * itself is gone, and the other way round when it was removed through the mount (removed.h). */
 int fs_missing(struct fs *fs, uint64_t parent, int code);

@@ -22,14 +22,23 @@ static int notify(int device, int code, struct iovec *parts, int count) {
   return result;
 }
 
-int invalidate_name(int device, uint64_t parent, const char *name) {
-  struct wire_inval_entry_out out = {.parent = parent, .namelen = (uint32_t)strlen(name)};
+static int notify_name(int device, uint64_t parent, const char *name, uint32_t flags) {
+  struct wire_inval_entry_out out = {
+      .parent = parent, .namelen = (uint32_t)strlen(name), .flags = flags};
   struct iovec parts[] = {
       {0},
       {.iov_base = &out, .iov_len = sizeof out},
       {.iov_base = (void *)name, .iov_len = out.namelen + 1},
   };
   return notify(device, WIRE_NOTIFY_INVAL_ENTRY, parts, 3);
+}
+
+int invalidate_name(int device, uint64_t parent, const char *name) {
+  return notify_name(device, parent, name, 0);
+}
+
+int expire_name(int device, uint64_t parent, const char *name) {
+  return notify_name(device, parent, name, WIRE_INVAL_ENTRY_EXPIRE);
 }
 
 /* A negative offset leaves cached pages alone. */

@@ -13,6 +13,10 @@
  * when the kernel had not cached it. */
 int invalidate_name(int device, uint64_t parent, const char *name);
 
+/* What the name leads to has another owner or mode now: it is looked up when it is used next. Before Linux
+ * 6.2 the same as invalidate_name(). */
+int expire_name(int device, uint64_t parent, const char *name);
+
 /* The attributes of the node have changed. */
 int invalidate_attributes(int device, uint64_t node);
 

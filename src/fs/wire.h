@@ -88,6 +88,8 @@ struct wire_inval_entry_out {
   uint32_t flags;
 };
 
+#define WIRE_INVAL_ENTRY_EXPIRE 1 /* Linux 6.2: the entry is looked up again, and not dropped */
+
 /* The largest reply that must be kept: that of CREATE, header + entry + open. */
 #define WIRE_REPLY_KEPT 160
 

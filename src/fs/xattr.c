@@ -1,7 +1,9 @@
 /* Extended attributes, POSIX ACLs among them: handed on to the store, with the sizes and errors of
  * the system calls. A path that is out of date is found out first (fs_live_attributes). */
 #include <errno.h>
+#include <linux/capability.h>
 #include <linux/limits.h>
+#include <linux/xattr.h>
 #include <string.h>
 #include <sys/xattr.h>
 
@@ -110,6 +112,13 @@ static bool has_value(struct store *store, uint64_t node, const char *name, cons
   return length >= 0 && (size_t)length == size && memcmp(there, value, size) == 0;
 }
 
+/* An ACL is the owner's affair; to other attributes the kernel applies what it has just asked about. */
+static int check_setter(fuse_req_t request, const char *name, const struct stat *now) {
+  bool acl = strcmp(name, XATTR_NAME_POSIX_ACL_ACCESS) == 0 ||
+             strcmp(name, XATTR_NAME_POSIX_ACL_DEFAULT) == 0;
+  return acl ? fs_check_owner(request, now, CAP_FOWNER) : 0;
+}
+
 /* Only XATTR_CREATE can fail because it was done before. */
 void fs_setxattr(fuse_req_t request, fuse_ino_t node, const char *name, const char *value,
                  size_t size, int flags) {
@@ -120,6 +129,8 @@ void fs_setxattr(fuse_req_t request, fuse_ino_t node, const char *name, const ch
   int code = node == STORE_ROOT && is_status(name)
                  ? -EPERM
                  : fs_attributes_for(request, node, RETRY_ACTION, &attributes);
+  if (code == 0)
+    code = check_setter(request, name, &attributes);
   if (code == 0 && (flags & XATTR_CREATE))
     code = begin(fs, node, name, &again, &before);
   if (code == 0)
@@ -135,6 +146,8 @@ void fs_removexattr(fuse_req_t request, fuse_ino_t node, const char *name) {
   uint64_t before = 0;
   bool again = false;
   int code = fs_attributes_for(request, node, RETRY_ACTION, &attributes);
+  if (code == 0)
+    code = check_setter(request, name, &attributes);
   if (code == 0)
     code = begin(fs, node, name, &again, &before);
   if (code == 0)

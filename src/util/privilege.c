@@ -4,9 +4,13 @@
 #include "util/privilege.h"
 
 #include <errno.h>
+#include <glib.h>
 #include <linux/capability.h>
 #include <linux/securebits.h>
 #include <sched.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/fsuid.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -48,6 +52,21 @@ bool privilege_has(int capability) {
   if (capabilities_get(&now) < 0)
     return false;
   return now.words[CAP_TO_INDEX(capability)].effective & CAP_TO_MASK(capability);
+}
+
+/* A line can be long: that of the groups before it may have 65,536. */
+bool privilege_of_thread(pid_t thread, int capability) {
+  char path[sizeof "/proc/-2147483648/status"], line[64];
+  uint64_t effective = 0;
+  snprintf(path, sizeof path, "/proc/%d/status", (int)thread);
+  FILE *status = fopen(path, "re");
+  if (!status)
+    return false;
+  while (fgets(line, sizeof line, status))
+    if (sscanf(line, "CapEff: %" G_GINT64_MODIFIER "x", &effective) == 1)
+      break;
+  fclose(status);
+  return effective >> capability & 1;
 }
 
 int privilege_init(void) {

@@ -35,3 +35,7 @@ void privilege_lower(bool raised);
 
 /* Is the capability (CAP_… of linux/capability.h) in this thread's effective set? */
 bool privilege_has(int capability);
+
+/* Has another thread it in effect, in the user namespace that is its own? thread: an id as this process
+ * sees it; false where it sees none (0) or nothing of it. */
+bool privilege_of_thread(pid_t thread, int capability);

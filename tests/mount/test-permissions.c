@@ -368,6 +368,63 @@ static void descriptor_keeps_rights(const struct place *place) {
   remove_file(at(place, "a"));
 }
 
+static void change_what_is_lost(const struct place *place) {
+  const struct timespec times[2] = {{.tv_sec = 1}, {.tv_sec = 1}};
+  int flags = FS_NODUMP_FL;
+  assert_errno(fchmod(inherited, 0666), EPERM);
+  assert_errno(fchown(inherited, -1, OTHER_USER), EPERM);
+  assert_errno(futimens(inherited, times), EPERM);
+  assert_errno(fremovexattr(inherited, "system.posix_acl_access"), EPERM);
+  if (set_flags(native_at(place, "b"), 0))
+    assert_errno(ioctl(inherited, FS_IOC_SETFLAGS, &flags), EPERM);
+}
+
+/* What the kernel remembers of the owner must not decide for a descriptor that was his. */
+static void owner_lost_it(const struct place *place) {
+  inherited = new_file(at(place, "a"), "x");
+  put_file(at(place, "b"), "x");
+  g_assert_no_errno(chown(at(place, "b"), OTHER_USER, OTHER_USER));
+  g_assert_no_errno(fchown(inherited, OTHER_USER, OTHER_USER));
+  g_assert_no_errno(chown(native_at(place, "a"), 0, 0));
+  as_other(place, change_what_is_lost);
+  g_assert_cmpuint(status_of(inherited).st_mode & 07777, ==, 0644);
+  close_file(inherited);
+  remove_file(at(place, "a"));
+  remove_file(at(place, "b"));
+}
+
+#define PATIENCE_US (20 * G_USEC_PER_SEC) /* for the watch */
+
+static void use_what_was_given(const struct place *place) {
+  gint64 end = microseconds() + PATIENCE_US;
+  while (chmod(at(place, "a"), 0600) < 0 && microseconds() < end)
+    g_usleep(1000);
+  g_assert_no_errno(chmod(at(place, "a"), 0600));
+  g_assert_no_errno(rename(at(place, "a"), at(place, "b")));
+  g_assert_no_errno(unlink(at(place, "b")));
+}
+
+static void leave_what_was_taken(const struct place *place) {
+  assert_errno(rename(at(place, "c"), at(place, "d")), EPERM);
+  assert_errno(unlink(at(place, "c")), EPERM);
+  assert_errno(chmod(at(place, "c"), 0666), EPERM);
+}
+
+/* In a directory with the sticky bit, names that are in the kernel's cache. What the watch tells
+ * after a second file has been given is later than what it told of "c". */
+static void owner_changes_natively(const struct place *place) {
+  put_file(at(place, "c"), "x");
+  g_assert_no_errno(chown(at(place, "c"), OTHER_USER, OTHER_USER));
+  g_assert_no_errno(chown(native_at(place, "c"), 0, 0));
+  for (int i = 0; i < 2; i++) {
+    put_file(at(place, "a"), "x");
+    g_assert_no_errno(chown(native_at(place, "a"), OTHER_USER, OTHER_USER));
+    as_other(place, use_what_was_given);
+  }
+  as_other(place, leave_what_was_taken);
+  remove_file(at(place, "c"));
+}
+
 static const struct check checks[] = {
     {"a private file is closed to others", private_file, 0},
     {"a readable file is not writable", readable_file, 0},
@@ -385,6 +442,8 @@ static const struct check checks[] = {
     {"hard links to other users' files", links_to_others_files, 0},
     {"root may do everything", root_may_everything, 0},
     {"a descriptor keeps its rights", descriptor_keeps_rights, 0},
+    {"who was the owner changes nothing any more", owner_lost_it, 0},
+    {"a native change of owner is known", owner_changes_natively, 0},
     {0},
 };
 

@@ -19,7 +19,7 @@
 
 static struct {
   pthread_mutex_t lock;
-  GHashTable *names;
+  GHashTable *names, *expired;
   unsigned name_calls, directory_calls;
 } told = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -30,6 +30,15 @@ int invalidate_name(int device, uint64_t parent, const char *name) {
   pthread_mutex_lock(&told.lock);
   g_hash_table_add(told.names, g_strdup(name));
   told.name_calls++;
+  pthread_mutex_unlock(&told.lock);
+  return 0;
+}
+
+int expire_name(int device, uint64_t parent, const char *name) {
+  g_assert_cmpint(device, ==, -1);
+  g_assert_cmpuint(parent, ==, STORE_ROOT);
+  pthread_mutex_lock(&told.lock);
+  g_hash_table_add(told.expired, g_strdup(name));
   pthread_mutex_unlock(&told.lock);
   return 0;
 }
@@ -72,6 +81,7 @@ static void set_up(struct fixture *f, gconstpointer kind) {
   make_file(f, "there");
   make_file(f, "other");
   told.names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+  told.expired = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
   told.name_calls = told.directory_calls = 0;
   g_assert_cmpint(watch_open_kind(f->directory, GPOINTER_TO_INT(kind), &f->fd), ==, 0);
   f->kind = GPOINTER_TO_INT(kind);
@@ -102,6 +112,19 @@ static void tear_down(struct fixture *f, gconstpointer kind) {
   g_assert_cmpint(rmdir(f->path), ==, 0);
   g_free(f->path);
   g_hash_table_unref(told.names);
+  g_hash_table_unref(told.expired);
+}
+
+static bool is_expired_within(const char *name, unsigned ms) {
+  for (unsigned tenths = 0; tenths < 10 * ms; tenths++) {
+    pthread_mutex_lock(&told.lock);
+    bool found = g_hash_table_contains(told.expired, name);
+    pthread_mutex_unlock(&told.lock);
+    if (found)
+      return true;
+    g_usleep(100);
+  }
+  return false;
 }
 
 static bool was_told(const char *name) {
@@ -150,6 +173,10 @@ static void change_mode(struct fixture *f) {
   g_assert_cmpint(fchmod(f->directory, 0711), ==, 0);
 }
 
+static void change_mode_of_other(struct fixture *f) {
+  g_assert_cmpint(fchmodat(f->directory, "other", 0640, 0), ==, 0);
+}
+
 static void make_and_remove_often(struct fixture *f) {
   for (int i = 0; i < 1000; i++) {
     make_file(f, "new");
@@ -190,6 +217,15 @@ static void test_directory_mode_is_told(struct fixture *f, gconstpointer kind) {
   natively(f, change_mode);
   g_assert_true(is_told_within(NULL, PATIENCE_MS));
   g_assert_cmpuint(told.name_calls, ==, 0);
+}
+
+/* The name leads where it did, and the directory is as it was. */
+static void test_changed_file_is_looked_up_again(struct fixture *f, gconstpointer kind) {
+  (void)kind;
+  natively(f, change_mode_of_other);
+  g_assert_true(is_expired_within("other", PATIENCE_MS));
+  g_assert_false(was_told("other"));
+  g_assert_false(was_told(NULL));
 }
 
 static void test_events_in_a_batch_are_told_once(struct fixture *f, gconstpointer kind) {
@@ -235,6 +271,7 @@ int main(int argc, char **argv) {
       {"replaced-name-is-told", test_replaced_name_is_told},
       {"new-name-changes-the-directory-alone", test_new_name_changes_the_directory_alone},
       {"directory-mode-is-told", test_directory_mode_is_told},
+      {"changed-file-is-looked-up-again", test_changed_file_is_looked_up_again},
       {"events-in-a-batch-are-told-once", test_events_in_a_batch_are_told_once},
   };
   const struct promise own = {"own-changes-are-not-told", test_own_changes_are_not_told};

@@ -6,6 +6,7 @@
  * others may truncate it at any time, and a mapping would end the daemon with SIGBUS. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -255,11 +256,11 @@ static int allocate(const struct lent *lent, int mode, off_t offset, off_t lengt
   return fallocate(lent->fd, mode, offset, length) < 0 ? -errno : 0;
 }
 
-/* What root allocates keeps its set-id bits. Asked only of a file that has them. */
+/* What root allocates keeps its set-id bits. The capability is asked for only of a file that has them. */
 static bool keeps_setid(fuse_req_t request, const struct lent *lent) {
   struct stat now;
-  return fuse_req_ctx(request)->uid == 0 && lent->fd >= 0 && fstat(lent->fd, &now) == 0 &&
-         (now.st_mode & (S_ISUID | S_ISGID));
+  return lent->fd >= 0 && fstat(lent->fd, &now) == 0 && (now.st_mode & (S_ISUID | S_ISGID)) &&
+         privilege_of_thread(fuse_req_ctx(request)->pid, CAP_FSETID);
 }
 
 void fs_fallocate(fuse_req_t request, fuse_ino_t node, int mode, off_t offset, off_t length,

@@ -9,6 +9,7 @@
 
 #include "fs/internal.h"
 #include "fs/status.h"
+#include "util/privilege.h"
 
 /* The answer to a request for a value or a list: its length when no room was offered. */
 static void reply_value(fuse_req_t request, ssize_t length, const char *value, size_t size) {
@@ -112,11 +113,36 @@ static bool has_value(struct store *store, uint64_t node, const char *name, cons
   return length >= 0 && (size_t)length == size && memcmp(there, value, size) == 0;
 }
 
+static bool is_acl(const char *name) {
+  return strcmp(name, XATTR_NAME_POSIX_ACL_ACCESS) == 0 ||
+         strcmp(name, XATTR_NAME_POSIX_ACL_DEFAULT) == 0;
+}
+
 /* An ACL is the owner's affair; to other attributes the kernel applies what it has just asked about. */
 static int check_setter(fuse_req_t request, const char *name, const struct stat *now) {
-  bool acl = strcmp(name, XATTR_NAME_POSIX_ACL_ACCESS) == 0 ||
-             strcmp(name, XATTR_NAME_POSIX_ACL_DEFAULT) == 0;
-  return acl ? fs_check_owner(request, now, CAP_FOWNER) : 0;
+  return is_acl(name) ? fs_check_owner(request, now, CAP_FOWNER) : 0;
+}
+
+/* A new ACL takes the set-group-ID bit from those who are not in the group, as chmod(2) does. */
+static bool keeps_setgid(const struct fuse_ctx *caller, const struct stat *now) {
+  return caller->gid == now->st_gid || privilege_thread_in_group(caller->pid, now->st_gid) ||
+         privilege_of_thread(caller->pid, CAP_FSETID);
+}
+
+static int set_xattr(fuse_req_t request, uint64_t node, const char *name, const char *value,
+                     size_t size, int flags, const struct stat *now) {
+  struct store *store = store_of(request);
+  const struct fuse_ctx *caller = fuse_req_ctx(request);
+  bool keeps = false;
+  if (is_acl(name) && (now->st_mode & S_ISGID)) {
+    /* Without privilege the daemon is the user, and the kernel judges by that. */
+    privilege_assume(caller->uid, caller->gid, caller->umask);
+    keeps = keeps_setgid(caller, now) && privilege_keep_setid(true) == 0;
+  }
+  int code = store->ops->set_xattr(store, node, name, value, size, flags);
+  if (keeps)
+    privilege_keep_setid(false);
+  return code;
 }
 
 /* Only XATTR_CREATE can fail because it was done before. */
@@ -134,7 +160,7 @@ void fs_setxattr(fuse_req_t request, fuse_ino_t node, const char *name, const ch
   if (code == 0 && (flags & XATTR_CREATE))
     code = begin(fs, node, name, &again, &before);
   if (code == 0)
-    code = fs->store->ops->set_xattr(fs->store, node, name, value, size, flags);
+    code = set_xattr(request, node, name, value, size, flags, &attributes);
   if (code == -EEXIST && again && !before && has_value(fs->store, node, name, value, size))
     code = 0;
   fs_reply(request, code);

@@ -8,8 +8,8 @@
 #include <linux/capability.h>
 #include <linux/securebits.h>
 #include <sched.h>
-#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/fsuid.h>
 #include <sys/prctl.h>
@@ -54,19 +54,42 @@ bool privilege_has(int capability) {
   return now.words[CAP_TO_INDEX(capability)].effective & CAP_TO_MASK(capability);
 }
 
-/* A line can be long: that of the groups before it may have 65,536. */
-bool privilege_of_thread(pid_t thread, int capability) {
-  char path[sizeof "/proc/-2147483648/status"], line[64];
-  uint64_t effective = 0;
+/* The value of a line of /proc/THREAD/status, for free(); NULL. The line of the groups may have 65,536. */
+static char *status_of_thread(pid_t thread, const char *name) {
+  char path[sizeof "/proc/-2147483648/status"], *line = NULL;
+  size_t room = 0, length = strlen(name);
   snprintf(path, sizeof path, "/proc/%d/status", (int)thread);
   FILE *status = fopen(path, "re");
-  if (!status)
-    return false;
-  while (fgets(line, sizeof line, status))
-    if (sscanf(line, "CapEff: %" G_GINT64_MODIFIER "x", &effective) == 1)
+  bool found = false;
+  while (status && !found && getline(&line, &room, status) > 0)
+    found = strncmp(line, name, length) == 0;
+  if (status)
+    fclose(status);
+  if (found)
+    memmove(line, line + length, strlen(line + length) + 1);
+  else
+    g_clear_pointer(&line, free);
+  return line;
+}
+
+bool privilege_of_thread(pid_t thread, int capability) {
+  char *effective = status_of_thread(thread, "CapEff:");
+  bool has = effective && strtoull(effective, NULL, 16) >> capability & 1;
+  free(effective);
+  return has;
+}
+
+bool privilege_thread_in_group(pid_t thread, gid_t gid) {
+  char *groups = status_of_thread(thread, "Groups:"), *end = groups;
+  bool found = false;
+  for (char *at = groups; at && !found; at = end) {
+    unsigned long group = strtoul(at, &end, 10);
+    if (end == at)
       break;
-  fclose(status);
-  return effective >> capability & 1;
+    found = group == gid;
+  }
+  free(groups);
+  return found;
 }
 
 int privilege_init(void) {

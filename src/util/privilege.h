@@ -39,3 +39,6 @@ bool privilege_has(int capability);
 /* Has another thread it in effect, in the user namespace that is its own? thread: an id as this process
  * sees it; false where it sees none (0) or nothing of it. */
 bool privilege_of_thread(pid_t thread, int capability);
+
+/* Is the group among those that another thread has beside its own? As above. */
+bool privilege_thread_in_group(pid_t thread, gid_t gid);

@@ -228,6 +228,38 @@ static void defaults_inherit(const struct place *place) {
   remove_folder(at(place, "d"));
 }
 
+#define GROUP 4321 /* nobody is in it */
+
+static void put_list(const struct place *place) {
+  struct acl acl = list_for(ACL_READ, ACL_READ);
+  g_assert_no_errno(setxattr(at(place, "d"), ACCESS_LIST, &acl, sizeof acl, 0));
+}
+
+static void put_list_in_group(const struct place *place) {
+  as_user(OTHER_USER, GROUP, put_list, place);
+}
+
+static void put_list_outside(const struct place *place) {
+  as_user(OTHER_USER, OTHER_USER, put_list, place);
+}
+
+/* The set-group-ID bit stays with those who are in the group. */
+static void lists_and_set_group_id(const struct place *place) {
+  const struct {
+    void (*put)(const struct place *place);
+    unsigned mode;
+  } cases[] = {{put_list, 02640}, {put_list_in_group, 02640}, {put_list_outside, 0640}};
+  g_assert_no_errno(mkdir(at(place, "d"), 0700));
+  for (size_t i = 0; i < G_N_ELEMENTS(cases); i++) {
+    g_assert_no_errno(chown(at(place, "d"), OTHER_USER, GROUP));
+    g_assert_no_errno(chmod(at(place, "d"), 02770));
+    cases[i].put(place);
+    g_assert_cmpuint(status_at(at(place, "d")).st_mode & 07777, ==, cases[i].mode);
+    g_assert_no_errno(removexattr(at(place, "d"), ACCESS_LIST));
+  }
+  remove_folder(at(place, "d"));
+}
+
 static void bad_lists(const struct place *place) {
   struct acl acl = list_for(ACL_READ, ACL_READ);
   put_file(at(place, "a"), "x");
@@ -252,6 +284,7 @@ static const struct check checks[] = {
     {"the mask of a list limits", mask_limits, 0},
     {"a native list counts at once", native_list_counts, 0},
     {"default lists are inherited", defaults_inherit, 0},
+    {"lists and the set-group-ID bit", lists_and_set_group_id, 0},
     {"bad lists", bad_lists, 0},
     {0},
 };

@@ -98,6 +98,24 @@ static gpointer without_privilege_only_oneself(gpointer data) {
   return data;
 }
 
+static gpointer threads_are_seen_as_they_are(gpointer data) {
+  gid_t groups[4096];
+  for (gid_t i = 0; i < G_N_ELEMENTS(groups); i++)
+    groups[i] = 10000 + 2 * i;
+  g_assert_cmpint(syscall(SYS_setgroups, G_N_ELEMENTS(groups), groups), ==, 0);
+  g_assert_true(privilege_thread_in_group(gettid(), 10000));
+  g_assert_true(privilege_thread_in_group(gettid(), groups[4095]));
+  g_assert_false(privilege_thread_in_group(gettid(), 10001));
+  g_assert_false(privilege_thread_in_group(gettid(), 1000));
+  g_assert_true(privilege_of_thread(gettid(), CAP_FOWNER));
+  drop(CAP_FOWNER);
+  g_assert_false(privilege_of_thread(gettid(), CAP_FOWNER));
+  g_assert_true(privilege_of_thread(gettid(), CAP_CHOWN));
+  g_assert_false(privilege_of_thread(0, CAP_CHOWN));
+  g_assert_false(privilege_thread_in_group(0, 10000));
+  return data;
+}
+
 static bool write_keeps_setid(void) {
   auto_fd int fd = make_file(0777);
   struct stat attributes;
@@ -146,6 +164,7 @@ int main(int argc, char **argv) {
   ADD("capabilities-outlast-the-identity", capabilities_outlast_the_identity);
   ADD("capabilities-outlast-without-the-secure-bit", capabilities_outlast_without_the_secure_bit);
   ADD("without-privilege-only-oneself", without_privilege_only_oneself);
+  ADD("threads-are-seen-as-they-are", threads_are_seen_as_they_are);
   ADD("setid-bits-go-with-a-write-unless-kept", setid_bits_go_with_a_write_unless_kept);
   g_test_add_func("/privilege/umask-is-the-threads-own", test_umask_is_the_threads_own);
   return g_test_run();

@@ -151,12 +151,33 @@ int fs_check_owner(fuse_req_t request, const struct stat *now, int capability) {
   return privilege_of_thread(caller->pid, capability) ? 0 : -EPERM;
 }
 
+static bool is_in_group(const struct fuse_ctx *caller, gid_t gid) {
+  return caller->gid == gid || privilege_thread_in_group(caller->pid, gid);
+}
+
+bool fs_keeps_setgid(fuse_req_t request, const struct stat *now) {
+  const struct fuse_ctx *caller = fuse_req_ctx(request);
+  return caller->uid == 0 || is_in_group(caller, now->st_gid) ||
+         privilege_of_thread(caller->pid, CAP_FSETID);
+}
+
+/* To a group that he is in. */
+static int check_group(fuse_req_t request, gid_t gid, const struct stat *now) {
+  const struct fuse_ctx *caller = fuse_req_ctx(request);
+  if (caller->uid == 0 || gid == now->st_gid || is_in_group(caller, gid))
+    return 0;
+  return privilege_of_thread(caller->pid, CAP_CHOWN) ? 0 : -EPERM;
+}
+
 /* What the owner alone may change: everything but the size, and the times where they are not just
  * "now". */
-static int check_change(fuse_req_t request, int mask, const struct stat *now) {
+static int check_change(fuse_req_t request, int mask, const struct stat *to,
+                        const struct stat *now) {
   int code = 0;
   if (mask & (FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID))
     code = fs_check_owner(request, now, CAP_CHOWN);
+  if (code == 0 && (mask & FUSE_SET_ATTR_GID))
+    code = check_group(request, to->st_gid, now);
   bool times = (mask & TIMES) && (mask & NOW) != NOW && !(mask & FUSE_SET_ATTR_SIZE);
   if (code == 0 && ((mask & FUSE_SET_ATTR_MODE) || times))
     code = fs_check_owner(request, now, CAP_FOWNER);
@@ -176,7 +197,10 @@ void fs_setattr(fuse_req_t request, fuse_ino_t node, struct stat *attributes, in
   if (code == 0 && file && (mask == 0 || (mask & OWNED)))
     code = fs_live_attributes(fs, node, &now);
   if (code == 0 && (mask & OWNED))
-    code = check_change(request, mask, &now);
+    code = check_change(request, mask, attributes, &now);
+  if (code == 0 && (mask & FUSE_SET_ATTR_MODE) && (wish.mode & S_ISGID) &&
+      !fs_keeps_setgid(request, &now))
+    wish.mode &= ~(mode_t)S_ISGID;
   if (code == 0 && mask == 0 && may_clear_setid(request, &now))
     wish.mask |= STORE_CHANGE_NO_OWNER;
   if (code == 0)

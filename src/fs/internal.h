@@ -82,6 +82,9 @@ int fs_attributes_for(fuse_req_t request, uint64_t node, enum retry_use use, str
  * root, the owner now, or have the capability. 0 or -EPERM. */
 int fs_check_owner(fuse_req_t request, const struct stat *now, int capability);
 
+/* May who asks give the file, as its owner, the set-group-ID bit? */
+bool fs_keeps_setgid(fuse_req_t request, const struct stat *now);
+
 /* The result of something in the directory `parent`: -ENOENT becomes -ESTALE when the directory
  * itself is gone, and the other way round when it was removed through the mount (removed.h). */
 int fs_missing(struct fs *fs, uint64_t parent, int code);

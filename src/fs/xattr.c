@@ -124,11 +124,6 @@ static int check_setter(fuse_req_t request, const char *name, const struct stat 
 }
 
 /* A new ACL takes the set-group-ID bit from those who are not in the group, as chmod(2) does. */
-static bool keeps_setgid(const struct fuse_ctx *caller, const struct stat *now) {
-  return caller->gid == now->st_gid || privilege_thread_in_group(caller->pid, now->st_gid) ||
-         privilege_of_thread(caller->pid, CAP_FSETID);
-}
-
 static int set_xattr(fuse_req_t request, uint64_t node, const char *name, const char *value,
                      size_t size, int flags, const struct stat *now) {
   struct store *store = store_of(request);
@@ -137,7 +132,7 @@ static int set_xattr(fuse_req_t request, uint64_t node, const char *name, const 
   if (is_acl(name) && (now->st_mode & S_ISGID)) {
     /* Without privilege the daemon is the user, and the kernel judges by that. */
     privilege_assume(caller->uid, caller->gid, caller->umask);
-    keeps = keeps_setgid(caller, now) && privilege_keep_setid(true) == 0;
+    keeps = fs_keeps_setgid(request, now) && privilege_keep_setid(true) == 0;
   }
   int code = store->ops->set_xattr(store, node, name, value, size, flags);
   if (keeps)

@@ -393,6 +393,34 @@ static void owner_lost_it(const struct place *place) {
   remove_file(at(place, "b"));
 }
 
+static void set_group_id(const struct place *place) {
+  (void)place;
+  g_assert_no_errno(fchmod(inherited, 02755));
+}
+
+static void change_group_and_mode(const struct place *place) {
+  (void)place;
+  assert_errno(fchown(inherited, -1, SHARED_GROUP), EPERM);
+  g_assert_no_errno(fchmod(inherited, 02755));
+}
+
+/* Nor what it remembers of the group. */
+static void group_changed(const struct place *place) {
+  inherited = new_file(at(place, "a"), "x");
+  g_assert_no_errno(fchown(inherited, OTHER_USER, SHARED_GROUP));
+  g_assert_no_errno(chown(native_at(place, "a"), OTHER_USER, 0));
+  as_other(place, change_group_and_mode);
+  g_assert_cmpuint(status_of(inherited).st_mode & 07777, ==, 0755);
+  g_assert_cmpuint(status_of(inherited).st_gid, ==, 0);
+  g_assert_no_errno(chown(native_at(place, "a"), 0, OTHER_USER));
+  g_assert_no_errno(fchown(inherited, OTHER_USER, OTHER_USER));
+  g_assert_no_errno(chown(native_at(place, "a"), OTHER_USER, 0));
+  as_other(place, set_group_id);
+  g_assert_cmpuint(status_of(inherited).st_mode & 07777, ==, 0755);
+  close_file(inherited);
+  remove_file(at(place, "a"));
+}
+
 #define PATIENCE_US (20 * G_USEC_PER_SEC) /* for the watch */
 
 static void use_what_was_given(const struct place *place) {
@@ -443,6 +471,7 @@ static const struct check checks[] = {
     {"root may do everything", root_may_everything, 0},
     {"a descriptor keeps its rights", descriptor_keeps_rights, 0},
     {"who was the owner changes nothing any more", owner_lost_it, 0},
+    {"who was in the group sets no set-group-ID bit", group_changed, 0},
     {"a native change of owner is known", owner_changes_natively, 0},
     {0},
 };

@@ -184,25 +184,35 @@ static int check_change(fuse_req_t request, int mask, const struct stat *to,
   return code;
 }
 
+/* To what the attributes are now, and not to what the kernel remembers of them. */
+static int adapt(fuse_req_t request, int mask, const struct stat *now, const struct stat *to,
+                 struct store_change *wish) {
+  if (mask == 0 && may_clear_setid(request, now))
+    wish->mask |= STORE_CHANGE_NO_OWNER;
+  int code = check_change(request, mask, to, now);
+  if (code == 0 && (mask & FUSE_SET_ATTR_MODE) && (to->st_mode & S_ISGID) &&
+      !fs_keeps_setgid(request, now))
+    wish->mode &= ~(mode_t)S_ISGID;
+  return code;
+}
+
 /* Without a file the kernel came by a path, which may be out of date; O_TRUNC comes that way
  * too. */
 void fs_setattr(fuse_req_t request, fuse_ino_t node, struct stat *attributes, int mask,
                 struct fuse_file_info *file) {
   struct fs *fs = fs_of(request);
   struct store_change wish = change_of(mask, attributes);
+  bool asks = mask == 0 || (mask & OWNED);
   struct stat now;
+  int code = 0;
   if (file)
     wish.mask |= STORE_CHANGE_OPENED;
-  int code = file ? 0 : fs_attributes_for(request, node, RETRY_ACTION, &now);
-  if (code == 0 && file && (mask == 0 || (mask & OWNED)))
+  else
+    code = fs_attributes_for(request, node, RETRY_ACTION, &now);
+  if (file && asks)
     code = fs_live_attributes(fs, node, &now);
-  if (code == 0 && (mask & OWNED))
-    code = check_change(request, mask, attributes, &now);
-  if (code == 0 && (mask & FUSE_SET_ATTR_MODE) && (wish.mode & S_ISGID) &&
-      !fs_keeps_setgid(request, &now))
-    wish.mode &= ~(mode_t)S_ISGID;
-  if (code == 0 && mask == 0 && may_clear_setid(request, &now))
-    wish.mask |= STORE_CHANGE_NO_OWNER;
+  if (code == 0 && asks)
+    code = adapt(request, mask, &now, attributes, &wish);
   if (code == 0)
     code = change(fs, node, &wish, &now);
   if (code == -ESTALE && removed_change(fs->removed, node, &wish, &now))

@@ -15,7 +15,7 @@ struct posix_store {
   dev_t device;
   uint64_t root_ino;
   bool own_uid, own_gid; /* the root is shown with our own in place of an id without a number */
-  bool by_handle; /* nodes can be opened by handle */
+  bool by_handle;        /* nodes can be opened by handle */
   struct handle_table *handles;
   struct names *names; /* where nodes of the top level were last seen */
 };

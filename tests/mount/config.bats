@@ -2,6 +2,7 @@
 # -o config=FILE: limits and the like change while the mount lives, and never by halves.
 
 load recovery
+load holders
 
 setup() {
     mkdir -p "$MNT" "$TEST_DIR/bin"
@@ -90,23 +91,11 @@ df_shows() {
     ! without_passthrough || return 0 # there are no shared mappings
     settings
     start
-    "$PYTHON" -c '
-import mmap, os, sys, time
-path = sys.argv[1] + "/object"
-fd = os.open(path, os.O_RDWR | os.O_CREAT)
-os.ftruncate(fd, 3 << 20)
-memory = mmap.mmap(fd, 3 << 20)
-os.close(fd)
-os.unlink(path)
-print("mapped", flush=True)
-time.sleep(60)' "$MNT" >"$TEST_DIR/out" 3>&- &
-    holder=$!
-    wait_until 20 grep -q mapped "$TEST_DIR/out"
+    truncate -s 3M "$MNT/object"
+    hold gonemap:"$MNT/object"
     settings size=4m
     reload "in force: size=4194304"
     df_shows size,used "4096 3072"
-    kill "$holder"
-    wait "$holder" || true
 }
 
 @test "mode, owner, umask and prealloc change in place" {

@@ -2,6 +2,7 @@
 # variants: default asan
 # docs/cookbook.md as it is written there. A test makes what the task's reader has: a leak, a server.
 
+load shell
 load holders
 
 PAGE=$HERE/../../docs/cookbook.md
@@ -15,7 +16,6 @@ setup() {
     for folder in "${FOLDERS[@]}"; do
         mount -t tmpfs -o mode=755 tmpfs "$folder"
     done
-    holders_setup
     PATH=$(dirname "$SHMFS"):$PATH
     mkdir "$TEST_DIR/steps"
 }

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # What the tests of shmfsctl add to holders.bash: an object, a segment, and short questions.
 
+load shell
 load holders
 
 SHMFSCTL=$(dirname "$SHMFS")/shmfsctl
@@ -8,7 +9,6 @@ KEY=0x000004d2
 
 setup() {
     mkdir -p "$MNT"
-    holders_setup
     head -c 10000 /dev/urandom >"$SHM/object"
     chmod 644 "$SHM/object"
 }

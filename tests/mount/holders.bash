@@ -1,15 +1,13 @@
 # shellcheck shell=bash
 # What the tests with holders of shared memory add to shell.bash: processes that map or open it until the
-# test ends them. "load holders" in place of "load shell"; holders_setup first, and release at the end.
-
-load shell
+# test ends them. "load holders" after "load shell"; a teardown() of the test's own begins with release.
 
 HOLDERS=()
+READY=$TEST_DIR/holders/ready
 
-holders_setup() {
-    install -d -m 777 "$TEST_DIR/holders" # also those of another user
-    READY=$TEST_DIR/holders/ready
-    chmod 755 "$TEST_DIR"
+teardown() {
+    release
+    shell_teardown
 }
 
 # Ends the holders. Each is waited for by its id: bats has children of its own.
@@ -25,6 +23,7 @@ release() {
 # start_holder COMMAND...: a program that runs hold.py with READY as its first argument, in the background; $! is
 # it. Returns when everything is held.
 start_holder() {
+    install -d -m 777 "${READY%/*}" # also for another user's
     rm -f "$READY"
     "$@" </dev/null >"$TEST_DIR/holder" 2>&1 3>&- 4>&- &
     HOLDERS+=($!)

@@ -2,6 +2,7 @@
 # size=, nr_objects= and max_object= as shell tools meet them, and through failures of the daemon.
 
 load shell
+load holders
 
 sum_of_sizes() {
     find "$SHM" -type f -printf '%s\n' | awk '{ s += $1 } END { print s + 0 }'
@@ -111,25 +112,14 @@ fill_killing() {
 @test "memory that was unlinked and is mapped counts after the worker was killed" {
     ! without_passthrough || return 0 # there are no shared mappings
     mount_start size=16m
-    "$PYTHON" -c '
-import mmap, os, sys, time
-path = sys.argv[1] + "/object"
-fd = os.open(path, os.O_RDWR | os.O_CREAT)
-os.ftruncate(fd, 12 << 20)
-memory = mmap.mmap(fd, 12 << 20)
-os.close(fd)
-os.unlink(path)
-print("mapped", flush=True)
-time.sleep(60)' "$MNT" >"$TEST_DIR/out" 3>&- &
-    holder=$!
-    wait_until 20 grep -q mapped "$TEST_DIR/out"
+    truncate -s 12M "$MNT/object"
+    hold gonemap:"$MNT/object"
     kill -KILL "$(getfattr --only-values -n user.shmfs.worker "$MNT")"
     [ -z "$(ls -A "$MNT")" ]
     df_shows -k size,used "16384 12288"
     run truncate -s 5M "$MNT/other"
     expect 1 "No space left on device"
-    kill "$holder"
-    wait "$holder" || true
+    release
     wait_until 20 truncate -s 5M "$MNT/other"
     df_shows -k size,used "16384 5120"
 }

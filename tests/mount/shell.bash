@@ -7,9 +7,13 @@ load common
 # For a test file with a teardown() of its own, to call at its end: common.bash's.
 eval "common_$(declare -f teardown)"
 
-teardown() {
+shell_teardown() {
     exec 7>&- # what a test that failed still held open
     common_teardown
+}
+
+teardown() {
+    shell_teardown
 }
 
 # The distribution's interpreter: a user without rights must be able to run it as well.

@@ -165,15 +165,13 @@ static void forget(struct fs *fs, uint64_t node) {
 
 typedef int remove_fn(struct store *store, uint64_t parent, const char *name);
 
-/* What a name leads to is remembered before the name goes: in between a worker may be killed. Returns
- * its node, or 0 where it is of no kind that is remembered. */
-static uint64_t remember(struct fs *fs, uint64_t parent, const char *name) {
-  struct store_entry entry;
-  if (fs->store->ops->lookup(fs->store, parent, name, &entry) < 0 ||
-      !removed_wants(&entry.attributes))
+/* What a name leads to (0: nothing) is remembered before the name goes: in between a worker may be
+ * killed. Returns its node, or 0 where it is of no kind that is remembered. */
+static uint64_t remember(struct fs *fs, uint64_t node, const struct stat *attributes) {
+  if (node == 0 || !removed_wants(attributes))
     return 0;
-  removed_add(fs->removed, entry.node, &entry.attributes);
-  return entry.node;
+  removed_add(fs->removed, node, attributes);
+  return node;
 }
 
 /* code: of the removal. */
@@ -185,11 +183,12 @@ static void keep_if_removed(struct fs *fs, uint64_t node, int code) {
 static void remove_once(fuse_req_t request, uint64_t parent, const char *name, remove_fn *remove) {
   struct fs *fs = fs_of(request);
   struct once once;
+  struct stat attributes;
   auto_growth struct growth growth = {0};
   limits_move(fs, &growth);
-  int code = once_begin(fs->state, fs->store, parent, name, &once);
+  int code = once_begin_removal(fs->state, fs->store, parent, name, &once, &attributes);
   if (code == 0 && !once_removed(&once)) {
-    uint64_t remembered = remember(fs, parent, name);
+    uint64_t remembered = remember(fs, once.now, &attributes);
     code = remove(fs->store, parent, name);
     keep_if_removed(fs, remembered, code);
   }
@@ -206,26 +205,25 @@ void fs_rmdir(fuse_req_t request, fuse_ino_t parent, const char *name) {
   remove_once(request, parent, name, store_of(request)->ops->remove_directory);
 }
 
-/* What a rename takes the name from; 0: nothing. */
-static uint64_t replaced_by_rename(struct store *store, uint64_t parent, const char *name,
-                                   unsigned flags) {
-  uint64_t node;
+/* What a rename takes the name from; node 0: nothing. `moved` is the node that gets the name. */
+static struct store_entry replaced_by_rename(struct store *store, uint64_t parent, const char *name,
+                                             unsigned flags, uint64_t moved) {
+  struct store_entry replaced = {0};
   if (flags & (RENAME_NOREPLACE | RENAME_EXCHANGE))
-    return 0;
-  return store->ops->find(store, parent, name, &node) == 0 ? node : 0;
+    return replaced;
+  int code = store->ops->lookup(store, parent, name, &replaced);
+  return code < 0 || replaced.node == moved ? (struct store_entry){0} : replaced;
 }
 
-/* `moved` is the node that gets the new name. */
 static int rename_over(struct fs *fs, uint64_t parent, const char *name, uint64_t new_parent,
                        const char *new_name, unsigned flags, uint64_t moved) {
   struct store *store = fs->store;
-  uint64_t replaced = replaced_by_rename(store, new_parent, new_name, flags);
-  bool replaces = replaced && replaced != moved;
-  uint64_t remembered = replaces ? remember(fs, new_parent, new_name) : 0;
+  struct store_entry replaced = replaced_by_rename(store, new_parent, new_name, flags, moved);
+  uint64_t remembered = remember(fs, replaced.node, &replaced.attributes);
   int code = store->ops->rename(store, parent, name, new_parent, new_name, flags);
   keep_if_removed(fs, remembered, code);
-  if (code == 0 && replaces)
-    forget(fs, replaced);
+  if (code == 0)
+    forget(fs, replaced.node);
   return code;
 }
 

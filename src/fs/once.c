@@ -5,22 +5,35 @@
 
 #include "fs/journal.h"
 
-int once_begin(struct state *state, struct store *store, uint64_t parent, const char *name,
-               struct once *ret) {
-  struct once once = {0};
-  int code = store->ops->find(store, parent, name, &once.now);
-  if (code == -ENOENT)
-    once.now = 0;
-  else if (code < 0)
-    return code;
+/* now: the node under the name; 0: none. */
+static int begin(struct state *state, uint64_t now, struct once *ret) {
+  struct once once = {.now = now};
   once.again = journal_again(&once.before);
   if (!once.again)
-    once.before = once.now;
-  code = journal_start(state, once.before);
-  if (code < 0)
+    once.before = now;
+  int code = journal_start(state, once.before);
+  if (code == 0)
+    *ret = once;
+  return code;
+}
+
+int once_begin(struct state *state, struct store *store, uint64_t parent, const char *name,
+               struct once *ret) {
+  uint64_t now = 0;
+  int code = store->ops->find(store, parent, name, &now);
+  return code < 0 && code != -ENOENT ? code : begin(state, now, ret);
+}
+
+int once_begin_removal(struct state *state, struct store *store, uint64_t parent, const char *name,
+                       struct once *ret, struct stat *ret_attributes) {
+  struct store_entry entry = {0};
+  int code = store->ops->lookup(store, parent, name, &entry);
+  if (code < 0 && code != -ENOENT)
     return code;
-  *ret = once;
-  return 0;
+  code = begin(state, entry.node, ret);
+  if (code == 0)
+    *ret_attributes = entry.attributes;
+  return code;
 }
 
 bool once_made(const struct once *once) {

@@ -22,6 +22,10 @@ struct once {
 int once_begin(struct state *state, struct store *store, uint64_t parent, const char *name,
                struct once *ret);
 
+/* The same for a removal, which needs what it removes: the attributes of `now`, all 0 where that is 0. */
+int once_begin_removal(struct state *state, struct store *store, uint64_t parent, const char *name,
+                       struct once *ret, struct stat *ret_attributes);
+
 /* Did the first run make the name? Asked when making it failed with -EEXIST. */
 bool once_made(const struct once *once);
 

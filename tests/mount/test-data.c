@@ -2,7 +2,6 @@
 #include <limits.h>
 #include <linux/falloc.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/sendfile.h>
@@ -282,8 +281,7 @@ static void synchronize(const struct place *place) {
 
 static void direct(const struct place *place) {
   g_autofree char *bytes = pattern(4 * PAGE, 7);
-  char *aligned = NULL;
-  g_assert_cmpint(posix_memalign((void **)&aligned, PAGE, 4 * PAGE), ==, 0);
+  _Alignas(PAGE) char aligned[4 * PAGE];
   memcpy(aligned, bytes, 4 * PAGE);
   int fd = open_file(at(place, "a"), O_RDWR | O_CREAT | O_EXCL | O_DIRECT, 0644);
   g_assert_cmpint(pwrite(fd, aligned, 4 * PAGE, 0), ==, 4 * PAGE);
@@ -294,7 +292,6 @@ static void direct(const struct place *place) {
   expect_bytes(buffered, bytes, 4 * PAGE, 0);
   close_file(buffered);
   close_file(fd);
-  free(aligned);
   remove_file(at(place, "a"));
 }
 

@@ -8,17 +8,11 @@
  *
  * Prints lines "measure TAB value TAB unit". A measure repeats one thing until the time is over; what
  * it needs is made before the clock starts. The directory must be writable, and empty but for this. */
+#include "measure.h"
+
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #define MIB (1024 * 1024)
@@ -40,25 +34,11 @@ struct bench {
   uint64_t found; /* keeps the compiler from dropping what is only read */
 };
 
-/* One repetition of a measure. */
-typedef void step_fn(struct bench *bench);
-
 struct measure {
   const char *name, *unit;
   double amount; /* units in one repetition */
   step_fn *prepare, *step, *finish;
 };
-
-static void die(const char *what) {
-  fprintf(stderr, "bench: %s: %s\n", what, strerror(errno));
-  exit(1);
-}
-
-static double now(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
-}
 
 /* xorshift64: the same places in every run. */
 static off_t random_block(struct bench *bench) {
@@ -141,18 +121,6 @@ static void write_block(struct bench *bench) {
 }
 
 /* --- mappings ------------------------------------------------------------------------------ */
-
-static char *map(int fd, size_t size) {
-  char *mapping = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-  if (mapping == MAP_FAILED)
-    die("mmap");
-  return mapping;
-}
-
-static void touch(char *mapping, size_t size, size_t step) {
-  for (size_t at = 0; at < size; at += step)
-    *(volatile uint64_t *)(mapping + at) = at;
-}
 
 static void map_data(struct bench *bench) {
   open_data(bench);
@@ -277,25 +245,12 @@ static const struct measure measures[] = {
 
 #define MEASURES (sizeof(measures) / sizeof(measures[0]))
 
-/* Repeats the step until the time is over; units per second. */
-static double repeat(struct bench *bench, const struct measure *measure, double seconds) {
-  unsigned long count = 0;
-  unsigned batch = measure->amount > 1 ? 1 : BATCH;
-  double began = now(), spent;
-  do {
-    for (unsigned i = 0; i < batch; i++)
-      measure->step(bench);
-    count += batch;
-    spent = now() - began;
-  } while (spent < seconds);
-  return (double)count * measure->amount / spent;
-}
-
 static void run(struct bench *bench, const struct measure *measure, double seconds) {
   if (measure->prepare)
     measure->prepare(bench);
   measure->step(bench); /* what only the first time costs is not what is measured */
-  double rate = repeat(bench, measure, seconds);
+  unsigned batch = measure->amount > 1 ? 1 : BATCH;
+  double rate = repeat(bench, measure->step, batch, measure->amount, seconds);
   if (measure->finish)
     measure->finish(bench);
   printf("%s\t%.1f\t%s\n", measure->name, rate, measure->unit);
@@ -309,13 +264,6 @@ static void run_exactly(struct bench *bench, const struct measure *measure, unsi
     measure->step(bench);
   if (measure->finish)
     measure->finish(bench);
-}
-
-static bool is_wanted(const struct measure *measure, char **names, int count) {
-  for (int i = 0; i < count; i++)
-    if (strcmp(names[i], measure->name) == 0)
-      return true;
-  return count == 0;
 }
 
 static void check_names(char **names, int count) {
@@ -365,7 +313,7 @@ static void visit(struct bench *bench) {
 static void run_wanted(struct bench *bench, const char *how, char **names, int count) {
   check_names(names, count);
   for (size_t i = 0; i < MEASURES; i++) {
-    if (!is_wanted(&measures[i], names, count))
+    if (!is_wanted(measures[i].name, names, count))
       continue;
     if (how[0] == '=')
       run_exactly(bench, &measures[i], strtoul(how + 1, NULL, 10));

@@ -4,16 +4,10 @@
  *
  * MOUNT shows the segments of this IPC namespace. Prints lines "raw TAB measure TAB value TAB unit", and
  * the same with "shmfs" for the mount. What is measured is one memory, so both sides take turns. */
-#include <errno.h>
+#include "measure.h"
+
 #include <fcntl.h>
-#include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <sys/shm.h>
-#include <time.h>
 #include <unistd.h>
 
 #define MIB ((size_t)1024 * 1024)
@@ -33,41 +27,16 @@ struct bench {
   char *buffer;            /* 1 MiB */
 };
 
-typedef void step_fn(struct bench *bench);
-
 struct measure {
   const char *name, *unit;
   double amount; /* units in one repetition */
   step_fn *native, *mounted;
 };
 
-static void die(const char *what) {
-  fprintf(stderr, "segments: %s: %s\n", what, strerror(errno));
-  exit(1);
-}
-
-static double now(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
-}
-
-static void touch(char *memory, size_t step) {
-  for (size_t at = 0; at < TABLE_BYTES; at += step)
-    *(volatile uint64_t *)(memory + at) = at;
-}
-
 static char *attach(const struct bench *bench) {
   char *memory = shmat(bench->id, NULL, 0);
   if (memory == (char *)-1)
     die("shmat");
-  return memory;
-}
-
-static char *map(int fd, size_t size) {
-  char *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-  if (memory == MAP_FAILED)
-    die("mmap");
   return memory;
 }
 
@@ -132,22 +101,22 @@ static void write_all(struct bench *bench) {
 }
 
 static void store_attached(struct bench *bench) {
-  touch(bench->attached, LINE);
+  touch(bench->attached, TABLE_BYTES, LINE);
 }
 
 static void store_mapped(struct bench *bench) {
-  touch(bench->mapped, LINE);
+  touch(bench->mapped, TABLE_BYTES, LINE);
 }
 
 static void attach_and_fault(struct bench *bench) {
   char *memory = attach(bench);
-  touch(memory, PAGE);
+  touch(memory, TABLE_BYTES, PAGE);
   shmdt(memory);
 }
 
 static void map_and_fault(struct bench *bench) {
   char *memory = map(bench->writing, TABLE_BYTES);
-  touch(memory, PAGE);
+  touch(memory, TABLE_BYTES, PAGE);
   munmap(memory, TABLE_BYTES);
 }
 
@@ -164,16 +133,11 @@ static const struct measure measures[] = {
 
 /* --- measuring ----------------------------------------------------------------------------- */
 
-/* Units a second. */
-static double repeat(struct bench *bench, step_fn *step, double amount, double seconds) {
-  unsigned count = 0;
-  double began = now(), spent;
-  do {
-    step(bench);
-    count++;
-    spent = now() - began;
-  } while (spent < seconds);
-  return count * amount / spent;
+/* The rate of one more turn, or that of before where it was better. */
+static double best_of(double before, struct bench *bench, step_fn *step, double amount,
+                      double seconds) {
+  double rate = repeat(bench, step, 1, amount, seconds);
+  return rate > before ? rate : before;
 }
 
 /* The best turn of each side; the first ones make both warm. */
@@ -182,21 +146,12 @@ static void run(struct bench *bench, const struct measure *measure, double secon
   measure->native(bench);
   measure->mounted(bench);
   for (int turn = 0; turn < TURNS; turn++) {
-    double rate = repeat(bench, measure->native, measure->amount, seconds / TURNS);
-    native = rate > native ? rate : native;
-    rate = repeat(bench, measure->mounted, measure->amount, seconds / TURNS);
-    mounted = rate > mounted ? rate : mounted;
+    native = best_of(native, bench, measure->native, measure->amount, seconds / TURNS);
+    mounted = best_of(mounted, bench, measure->mounted, measure->amount, seconds / TURNS);
   }
   printf("raw\t%s\t%.1f\t%s\n", measure->name, native, measure->unit);
   printf("shmfs\t%s\t%.1f\t%s\n", measure->name, mounted, measure->unit);
   fflush(stdout);
-}
-
-static bool is_wanted(const struct measure *measure, char **names, int count) {
-  for (int i = 0; i < count; i++)
-    if (strcmp(names[i], measure->name) == 0)
-      return true;
-  return count == 0;
 }
 
 static void begin(struct bench *bench, const char *mount) {
@@ -222,7 +177,7 @@ int main(int argc, char **argv) {
   memset(buffer, 'x', sizeof(buffer));
   begin(&bench, argv[1]);
   for (size_t i = 0; i < MEASURES; i++)
-    if (is_wanted(&measures[i], argv + 3, argc - 3))
+    if (is_wanted(measures[i].name, argv + 3, argc - 3))
       run(&bench, &measures[i], strtod(argv[2], NULL));
   shmctl(bench.id, IPC_RMID, NULL);
   return 0;

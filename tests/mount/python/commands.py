@@ -5,9 +5,12 @@ a System V message queue; whatever happens to the daemon meanwhile, nothing may 
 """
 
 import ctypes
+import functools
 import os
 import sys
 import time
+
+import processes
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 LIBC.sem_open.restype = ctypes.c_void_p
@@ -115,15 +118,9 @@ def work(kind, mount, end):
 def main():
     mount, seconds = sys.argv[1], float(sys.argv[2])
     end = time.monotonic() + seconds
-    children = []
-    for kind in (Semaphore, PosixQueue, SystemVQueue):
-        child = os.fork()
-        if child == 0:
-            work(kind, mount, end)
-            os._exit(0)
-        children.append(child)
-    statuses = [os.waitpid(child, 0)[1] for child in children]
-    sys.exit(1 if any(statuses) else 0)
+    kinds = (Semaphore, PosixQueue, SystemVQueue)
+    done = processes.run(*(functools.partial(work, kind, mount, end) for kind in kinds))
+    sys.exit(0 if done else 1)
 
 
 main()

@@ -6,9 +6,12 @@ try to make; whatever happens to the daemon meanwhile, nothing may fail.
 
 import ctypes
 import errno
+import functools
 import os
 import sys
 import time
+
+import processes
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 IPC_CREAT, IPC_EXCL = 0o1000, 0o2000
@@ -92,15 +95,9 @@ def work(mount, number, end):
 def main():
     mount, seconds = sys.argv[1], float(sys.argv[2])
     end = time.monotonic() + seconds
-    children = []
-    for number in range(PROCESSES):
-        child = os.fork()
-        if child == 0:
-            work(mount, number, end)
-            os._exit(0)
-        children.append(child)
-    statuses = [os.waitpid(child, 0)[1] for child in children]
-    sys.exit(1 if any(statuses) else 0)
+    done = processes.run(
+        *(functools.partial(work, mount, number, end) for number in range(PROCESSES)))
+    sys.exit(0 if done else 1)
 
 
 main()

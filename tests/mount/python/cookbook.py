@@ -9,11 +9,13 @@ FOLDER.
 
 cookbook.py PAGE   prints the titles."""
 
+import operator
 import pathlib
 import re
 import subprocess
 import sys
 
+ANYTHING = "…"
 STEP = re.compile(r"^```(\w*)\n(.*?)^```$|^<!-- test: (.*?) -->$", re.MULTILINE | re.DOTALL)
 
 
@@ -24,14 +26,43 @@ class Step:
         self.command = command
         self.printed = ""
 
-    def pattern(self):
-        lines = [line.strip() for line in self.printed.splitlines()]
-        return "".join("(?:.*\n)*" if line == "…" else pattern_of(line) + "\n" for line in lines)
+    def is_printed_in(self, text):
+        return fits(self.blocks(), normal(text), line_fits)
+
+    def blocks(self):
+        """The lines between those that stand for any lines."""
+        blocks = [[]]
+        for line in normal(self.printed):
+            if line == ANYTHING:
+                blocks.append([])
+            else:
+                blocks[-1].append(line)
+        return blocks
 
 
-def pattern_of(line):
-    return r"[ \t]+".join(
-        ".*".join(re.escape(part) for part in word.split("…")) for word in line.split())
+def fits(blocks, items, same):
+    """Are the items these blocks in this order, with anything between them? Each block is looked for where
+    it comes first, which leaves the most to the others."""
+    def is_at(block, place):
+        part = items[place:place + len(block)]
+        return len(part) == len(block) and all(map(same, block, part))
+
+    if len(blocks) == 1:
+        return len(items) == len(blocks[0]) and is_at(blocks[0], 0)
+    place, end = len(blocks[0]), len(items) - len(blocks[-1])
+    if end < place or not is_at(blocks[0], 0) or not is_at(blocks[-1], end):
+        return False
+    for block in blocks[1:-1]:
+        places = range(place, end - len(block) + 1)
+        found = next((start for start in places if is_at(block, start)), None)
+        if found is None:
+            return False
+        place = found + len(block)
+    return True
+
+
+def line_fits(wanted, line):
+    return fits(wanted.split(ANYTHING), line, operator.eq)
 
 
 def sections_of(page):
@@ -63,7 +94,8 @@ def run(steps, folder):
 
 
 def normal(text):
-    return "".join(line.strip() + "\n" for line in text.splitlines())
+    """The lines, with one space where there are gaps."""
+    return [" ".join(line.split()) for line in text.splitlines()]
 
 
 def main():
@@ -76,7 +108,7 @@ def main():
     printed = run(steps, pathlib.Path(sys.argv[3]))
     differ = False
     for step, text in zip(steps, printed):
-        if not re.fullmatch(step.pattern(), normal(text)):
+        if not step.is_printed_in(text):
             differ = True
             print(f"{step.command}prints\n{text}and the page says\n{step.printed}")
     sys.exit(1 if differ else 0)

@@ -283,6 +283,7 @@ static void test_extended_attributes_are_listed_and_fixed(struct fixture *f, gco
   int count = 0;
   for (const char *name = list; name < list + length; name += strlen(name) + 1, count++) {
     g_autofree char *value = get_xattr(f, node, name + strlen("user.shmfs."));
+    g_assert_nonnull(value);
     g_assert_cmpint(ops->set_xattr(f->store, node, name, "1", 1, 0), ==, -EPERM);
     g_assert_cmpint(ops->remove_xattr(f->store, node, name), ==, -EPERM);
   }

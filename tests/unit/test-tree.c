@@ -235,6 +235,7 @@ static void tells_staged_segments_from_unnamed_objects(struct fixture *f, gconst
       0);
   auto_fd int object_fd = object_file.fd;
   auto_fd int segment_fd = segment_file.fd;
+  g_assert_cmpint(MIN(object_fd, segment_fd), >=, 0);
   g_assert_true(segment_file.staged);
   g_assert_false(object_file.staged);
   g_assert_cmpint(change_size(f->tree, object.node, 5000), ==, 0);

@@ -166,18 +166,19 @@ static int remove_all(const struct collection *gc, struct table *table) {
 
 static void note_left(const struct collection *gc) {
   if (gc->unseen > 0)
-    complain("%u left alone: the kernel says that they are in use, by whom cannot be seen",
-             gc->unseen);
+    complain("%u left alone: the kernel says that %s in use, by whom cannot be seen", gc->unseen,
+             text_plural(gc->unseen, "it is", "they are"));
   if (gc->refused > 0)
-    complain("%u left alone: they belong to others", gc->refused);
+    complain("%u left alone: %s", gc->refused,
+             text_plural(gc->refused, "it belongs to another user", "they belong to others"));
   if (gc->covered > 0)
     complain("%u left alone: %s is a mount of shmfs, and only the tmpfs behind it knows who holds "
-             "them: run gc where that can be seen, or give --dir",
-             gc->covered, gc->inventory->directory);
+             "%s: run gc where that can be seen, or give --dir",
+             gc->covered, gc->inventory->directory, text_plural(gc->covered, "it", "them"));
   if (gc->unjudged > 0)
-    complain("%u segments left alone: not all processes can be seen from here; --partial judges "
-             "by those that can",
-             gc->unjudged);
+    complain("%u %s left alone: not all processes can be seen from here; --partial judges by those "
+             "that can",
+             gc->unjudged, text_plural(gc->unjudged, "segment", "segments"));
 }
 
 static int report(const struct collection *gc) {
@@ -210,7 +211,9 @@ static int judge(struct collection *gc) {
   }
   unsigned recovered = inventory->covered ? 0 : removal_recover(inventory);
   if (recovered > 0)
-    complain("%u objects that an interrupted gc had put aside have their names again", recovered);
+    complain("%u %s again", recovered,
+             text_plural(recovered, "object that an interrupted gc had put aside has its name",
+                         "objects that an interrupted gc had put aside have their names"));
   find_candidates(gc);
   return report(gc);
 }

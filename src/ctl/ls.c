@@ -147,8 +147,8 @@ static void note_deleted(const struct list *list, const struct inventory *invent
     return;
   GString *size = g_string_new(NULL);
   text_append_size(size, bytes);
-  complain("%u deleted object%s still hold%s %s: see ls --deleted", count, count == 1 ? "" : "s",
-           count == 1 ? "s" : "", size->str);
+  complain("%u deleted %s %s: see ls --deleted", count,
+           text_plural(count, "object still holds", "objects still hold"), size->str);
   g_string_free(size, TRUE);
 }
 

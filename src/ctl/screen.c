@@ -42,26 +42,35 @@ static void append_space(GString *line, const struct sample *sample) {
   text_append_size(line, (uint64_t)fs.f_blocks * fs.f_frsize);
 }
 
+static void append_count(GString *line, unsigned number, const char *one, const char *many) {
+  g_string_append_printf(line, "%u %s", number, text_plural(number, one, many));
+}
+
 static void append_first(GString *line, const struct sample *sample, const struct sums *sums) {
   time_t now = time(NULL);
   struct tm local;
   char clock[16] = "";
   if (localtime_r(&now, &local))
     strftime(clock, sizeof(clock), "%H:%M:%S", &local);
-  g_string_append_printf(line, "shmfsctl top - %s, %u objects, ", clock, sample->rows->len);
+  g_string_append_printf(line, "shmfsctl top - %s, ", clock);
+  append_count(line, sample->rows->len, "object, ", "objects, ");
   text_append_size(line, sums->resident);
   g_string_append(line, " resident");
   append_space(line, sample);
 }
 
 static void append_second(GString *line, const struct sample *sample, const struct sums *sums) {
-  g_string_append_printf(line, "%u orphans ", sums->orphans);
+  append_count(line, sums->orphans, "orphan ", "orphans ");
   text_append_size(line, sums->orphan_bytes);
   g_string_append_printf(line, ", %u deleted ", sums->deleted);
   text_append_size(line, sums->deleted_bytes);
-  g_string_append_printf(line, ", %u holders", sample->inventory->processes->len);
-  if (sample->inventory->refused > 0)
-    g_string_append_printf(line, ", %u processes not permitted", sample->inventory->refused);
+  g_string_append(line, ", ");
+  append_count(line, sample->inventory->processes->len, "holder", "holders");
+  if (sample->inventory->refused == 0)
+    return;
+  g_string_append(line, ", ");
+  append_count(line, sample->inventory->refused, "process", "processes");
+  g_string_append(line, " not permitted");
 }
 
 char *screen_summary(const struct sample *sample, unsigned line) {

@@ -42,6 +42,10 @@ void text_append_age(GString *text, uint64_t seconds) {
   }
 }
 
+const char *text_plural(uint64_t number, const char *one, const char *many) {
+  return number == 1 ? one : many;
+}
+
 static uint64_t worth_of(const struct unit *units, size_t count, char letter) {
   for (size_t i = 0; i < count; i++)
     if (units[i].letter == letter)

@@ -20,6 +20,9 @@ bool text_parse_age(const char *text, uint64_t *ret_seconds);
 /* A user by name or number; false when there is none of that name. */
 bool text_parse_user(const char *text, uid_t *ret_uid);
 
+/* Whichever word goes with that number: "1 object", "0 objects". */
+const char *text_plural(uint64_t number, const char *one, const char *many);
+
 /* Appends a user's or group's name, or the number when it has none. */
 void text_append_user(GString *text, uid_t uid);
 void text_append_group(GString *text, gid_t gid);

@@ -241,7 +241,7 @@ signal.pause()' "$READY"
     run ctl gc --partial
     expect 1 ""
     run ctl gc
-    expect 1 "segments left alone" # this is a PID namespace
+    expect 1 "1 segment left alone" # this is a PID namespace
 }
 
 @test "gc asks the kernel: what is held outside of its PID namespace stays" {
@@ -254,7 +254,7 @@ signal.pause()' "$READY"
 @test "gc gives an object its name again that an interrupted gc had put aside" {
     mv "$SHM/object" "$SHM/.shmfsctl.object"
     run ctl gc
-    expect 1 "have their names again"
+    expect 1 "1 object that an interrupted gc had put aside has its name again"
     [ "$(ls -A "$SHM")" = object ]
 }
 

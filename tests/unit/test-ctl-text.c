@@ -33,6 +33,12 @@ static void test_writes_ages(void) {
   check_age(800 * 86400, "2y");
 }
 
+static void test_names_one_and_many(void) {
+  g_assert_cmpstr(text_plural(0, "object", "objects"), ==, "objects");
+  g_assert_cmpstr(text_plural(1, "object", "objects"), ==, "object");
+  g_assert_cmpstr(text_plural(2, "object", "objects"), ==, "objects");
+}
+
 static void test_reads_sizes(void) {
   uint64_t bytes = 0;
   g_assert_true(text_parse_size("4096", &bytes));
@@ -79,6 +85,7 @@ int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   g_test_add_func("/ctl-text/writes sizes", test_writes_sizes);
   g_test_add_func("/ctl-text/writes ages", test_writes_ages);
+  g_test_add_func("/ctl-text/names one and many", test_names_one_and_many);
   g_test_add_func("/ctl-text/reads sizes", test_reads_sizes);
   g_test_add_func("/ctl-text/refuses what is no size", test_refuses_what_is_no_size);
   g_test_add_func("/ctl-text/reads ages", test_reads_ages);

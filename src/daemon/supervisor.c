@@ -13,14 +13,11 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/pidfd.h>
-#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -35,7 +32,6 @@
 #include "daemon/mount.h"
 #include "daemon/watcher.h"
 #include "daemon/worker.h"
-#include "util/confine.h"
 #include "util/fd.h"
 #include "util/log.h"
 #include "util/notify.h"
@@ -113,50 +109,18 @@ static void give_up(struct supervisor *supervisor) {
   end(supervisor, EXIT_FAILURE);
 }
 
-/* Worker: the process. */
-
-static void *serve(void *data) {
-  struct shared *shared = data;
-  return GINT_TO_POINTER((int)worker_run(shared));
-}
-
-/* glibc keeps a thread's id in memory, and a raw clone(2) leaves the supervisor's there, on which
- * recursive mutexes and pthread_kill() would stumble. A thread that pthread_create() makes has its
- * own, so it does all the work, and the first thread only waits. */
-static _Noreturn void run_worker(struct shared *shared, pid_t supervisor) {
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  prctl(PR_SET_NAME, "shmfs-worker"); /* for ps(1) */
-  if (getppid() != supervisor)
-    _exit(WORKER_FAILED); /* it died before the line above */
-  int confined = confine_enter(CONFINE_WORKER);
-  if (confined < 0)
-    log_warning("the worker keeps capabilities that it does not need: %s", strerror(-confined));
-  int filtered = shared->options->filter && filter_is_built_in() ? filter_enter() : 0;
-  if (filtered < 0)
-    log_warning("the worker runs without a filter of system calls: %s", strerror(-filtered));
-  pthread_t thread;
-  void *result = GINT_TO_POINTER(WORKER_FAILED);
-  int r = pthread_create(&thread, NULL, serve, shared);
-  if (r)
-    log_error("no thread can be made: %s", strerror(r));
-  else
-    pthread_join(thread, &result);
-  _exit(GPOINTER_TO_INT(result));
-}
+/* Worker: its start. */
 
 static void start_worker(struct supervisor *supervisor) {
   struct shared *shared = supervisor->shared;
   /* A connection to syslog that two processes used would be closed by one behind the other's back,
    * and its number might be a client's file by then. Each opens its own when it has to say something. */
   closelog();
-  pid_t self = getpid();
   shared->state->page->workers++;
   supervisor->start_at = NEVER;
   supervisor->served = requests_served(supervisor);
   supervisor->started = now_ms();
-  pid_t pid = clone_sharing_descriptors();
-  if (pid == 0)
-    run_worker(shared, self);
+  pid_t pid = worker_start(shared);
   if (pid > 0) {
     supervisor->worker = pid;
     shared->state->page->worker = pid;

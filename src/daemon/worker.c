@@ -11,14 +11,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "daemon/background.h"
+#include "daemon/descriptors.h"
+#include "daemon/filter.h"
 #include "daemon/loop.h"
 #include "daemon/mount.h"
 #include "daemon/view.h"
 #include "daemon/watcher.h"
 #include "fs/fs.h"
+#include "util/confine.h"
 #include "util/log.h"
 #include "util/privilege.h"
 
@@ -230,4 +234,46 @@ enum worker_end worker_run(struct shared *shared) {
   enum worker_end end = make_file_system(&worker) < 0 ? WORKER_FAILED : serve(&worker);
   worker_clear(&worker);
   return end == WORKER_STOPPED ? worker.end : end;
+}
+
+static void *run_in_thread(void *data) {
+  struct shared *shared = data;
+  return GINT_TO_POINTER((int)worker_run(shared));
+}
+
+/* What the worker may do is less from here on; it serves all the same where that cannot be. */
+static void confine(const struct shared *shared) {
+  int confined = confine_enter(CONFINE_WORKER);
+  if (confined < 0)
+    log_warning("the worker keeps capabilities that it does not need: %s", strerror(-confined));
+  int filtered = shared->options->filter && filter_is_built_in() ? filter_enter() : 0;
+  if (filtered < 0)
+    log_warning("the worker runs without a filter of system calls: %s", strerror(-filtered));
+}
+
+/* glibc keeps a thread's id in memory, and a raw clone(2) leaves the supervisor's there, on which
+ * recursive mutexes and pthread_kill() would stumble. A thread that pthread_create() makes has its
+ * own, so it does all the work, and the first thread only waits. */
+static _Noreturn void run_process(struct shared *shared, pid_t supervisor) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  prctl(PR_SET_NAME, "shmfs-worker"); /* for ps(1) */
+  if (getppid() != supervisor)
+    _exit(WORKER_FAILED); /* it died before the line above */
+  confine(shared);
+  pthread_t thread;
+  void *result = GINT_TO_POINTER(WORKER_FAILED);
+  int r = pthread_create(&thread, NULL, run_in_thread, shared);
+  if (r)
+    log_error("no thread can be made: %s", strerror(r));
+  else
+    pthread_join(thread, &result);
+  _exit(GPOINTER_TO_INT(result));
+}
+
+pid_t worker_start(struct shared *shared) {
+  pid_t supervisor = getpid();
+  pid_t pid = clone_sharing_descriptors();
+  if (pid == 0)
+    run_process(shared, supervisor);
+  return pid;
 }

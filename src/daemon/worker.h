@@ -1,6 +1,8 @@
 /* The process (or, unsupervised, the part of it) that serves requests. */
 #pragma once
 
+#include <sys/types.h>
+
 #include "daemon/shared.h"
 
 enum worker_end {
@@ -10,7 +12,13 @@ enum worker_end {
   WORKER_STOPPED = 76,     /* finished what it had in hand after SIGTERM */
 };
 
-/* Makes store, file system, watch and loop, takes over what a worker before left, and serves.
+/* Starts the process that serves (worker_run()), sharing our descriptors; its exit status is an enum
+ * worker_end. It ends with its parent. Returns the process id or -errno. Only in a process with one
+ * thread. */
+pid_t worker_start(struct shared *shared);
+
+/* Makes store, file system and loop (unsupervised the watch, too), takes over what a worker before left,
+ * and serves.
  * SIGTERM and SIGINT stop it, SIGHUP hands over (unsupervised they unmount; and SIGHUP does nothing).
  * When the mount answers, the supervisor is told (shared->ready), or, unsupervised, everybody else
  * (background_ready()). Returns how it ended. */

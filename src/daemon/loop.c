@@ -13,28 +13,21 @@
  * to 0 decides about the turn: the thread itself when it is done, and so keeps it, or the overseer,
  * who gives it to another one; the thread then goes to wait again, and nothing has to be undone.
  *
- * Waiting goes in steps: look at the device for poll_us; sleep, and after some quiet give back what
- * was kept for a moment; sleep with the processors kept awake for awake_us; sleep. In the last step no
- * timer runs anywhere: an idle mount uses no processor time. */
+ * How a thread waits for a request says loop-read.c. */
 #include "daemon/loop.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <glib.h>
 #include <poll.h>
-#include <pthread.h>
-#include <sched.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/sysinfo.h>
 #include <sys/timerfd.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "daemon/awake.h"
+#include "daemon/loop-internal.h"
 #include "fs/wire.h"
 #include "util/fd.h"
 #include "util/log.h"
@@ -48,60 +41,8 @@
 #define QUEUE_LENGTH 32
 /* Reads, writes and other ranges up to this size are served at once. */
 #define SHORT_BYTES (64 * 1024)
-/* Yielding at every look made an answered request take 9.2 us instead of 8.1; never yielding, up to
- * 17.7 (best of three runs each, one client; probably both on one processor). Between the two. */
-#define LOOKS_A_YIELD 8
-/* A pause of this length between two looks means that the processor is wanted for something else, and
- * then polling only puts off the client: a thread that sleeps is woken before others, one that
- * yields waits for its turn. So there is no polling for a while. */
-#define WANTED_NS 30000
-#define WANTED_FOR_NS 5000000
-/* What is kept for a moment is given back when nothing came for so long. */
-#define QUIET_US 1000
-/* … and what even then has to be kept for longer, so often. */
-#define LATE_US 50000
-/* How often, and from which age on, it is given back while requests come. */
+/* How often, and from which age on, what is kept for a moment is given back while requests come. */
 #define KEPT_US 10000
-
-struct loop {
-  struct fs *fs; /* not owned */
-  int device;    /* not owned */
-  struct loop_options options;
-  struct awake *awake; /* NULL: not to be had */
-  int stopped;         /* eventfd: readable from loop_stop() or the end on */
-  int timer;           /* timerfd of the overseer */
-  atomic_bool stopping;
-
-  pthread_mutex_t lock;
-  pthread_cond_t turn_free;
-  /* Under lock: */
-  GArray *threads; /* pthread_t */
-  unsigned waiting;
-  bool free; /* nobody has the turn */
-  bool ended;
-  int result;
-
-  uint64_t number; /* of the last request that was served with the turn kept; its holder's */
-  _Atomic uint64_t serving; /* the request that is served with the turn kept; 0: none */
-  atomic_bool timing;       /* the overseer's timer runs */
-  atomic_bool asleep;       /* the thread with the turn sleeps until the next request */
-};
-
-/* One thread's side. */
-struct reader {
-  struct loop *loop;
-  struct fuse_buf message;
-  unsigned queued;    /* requests found waiting, one after another */
-  int64_t last;       /* ns, when it was done with a request */
-  int64_t poll_again; /* ns, not before */
-  int64_t gave_back;  /* ns, when it last gave back what is kept for a moment */
-};
-
-static int64_t now_ns(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
-}
 
 void loop_stop(struct loop *loop) {
   int saved = errno;
@@ -170,9 +111,8 @@ static void start_timer(struct loop *loop, int64_t ns) {
   timerfd_settime(loop->timer, 0, &in, NULL);
 }
 
-/* The thread with the turn starts or woke up: from now on somebody looks whether it goes on. The timer is
- * not stopped when it sleeps again; the overseer finds that out by itself, once. */
-static void begin_watching(struct loop *loop) {
+/* The timer is not stopped when the thread sleeps again; the overseer finds that out by itself, once. */
+void loop_begin_watching(struct loop *loop) {
   atomic_store(&loop->asleep, false);
   if (loop->options.threads > 1 && !atomic_exchange(&loop->timing, true))
     start_timer(loop, HELD_UP_NS);
@@ -207,93 +147,6 @@ static void oversee(struct loop *loop) {
   }
   /* Where it was loop_stop(): from now on no thread is started. */
   loop_end(loop, 1);
-}
-
-/* --- waiting for a request ----------------------------------------------------------------- */
-
-enum waited { WAITED_REQUEST, WAITED_NOTHING, WAITED_STOP };
-
-/* timeout: NULL, for as long as it takes. */
-static enum waited wait_for_request(struct loop *loop, const struct timespec *timeout) {
-  struct pollfd wait[2] = {{loop->device, POLLIN, 0}, {loop->stopped, POLLIN, 0}};
-  int count = ppoll(wait, G_N_ELEMENTS(wait), timeout, NULL);
-  if (wait[1].revents && count > 0)
-    return WAITED_STOP;
-  return count > 0 && wait[0].revents ? WAITED_REQUEST : WAITED_NOTHING;
-}
-
-/* Reads if a request is there. Its size, 0 at the end of the mount, -EAGAIN, -errno. */
-static int read_now(struct reader *reader) {
-  int code = fuse_session_receive_buf(fs_session(reader->loop->fs), &reader->message);
-  return code == -EINTR ? -EAGAIN : code;
-}
-
-/* Looks at the empty device for poll_us after the last request. Where the client shares this
- * processor it goes on only when this thread lets it; where it has its own, yielding only costs. */
-static int poll_device(struct reader *reader) {
-  int64_t now = now_ns(), looked = now;
-  int64_t until = reader->last + reader->loop->options.poll_us * INT64_C(1000);
-  int code = -EAGAIN;
-  for (unsigned looks = 1; code == -EAGAIN && now < until; looks++) {
-    if (looks % LOOKS_A_YIELD == 0)
-      sched_yield();
-    code = read_now(reader);
-    now = now_ns();
-    if (now - looked > WANTED_NS) {
-      reader->poll_again = now + WANTED_FOR_NS;
-      break;
-    }
-    looked = now;
-  }
-  return code;
-}
-
-static int read_polling(struct reader *reader) {
-  int code = read_now(reader);
-  if (code != -EAGAIN) {
-    reader->queued++;
-    return code;
-  }
-  reader->queued = 0;
-  return reader->last < reader->poll_again ? code : poll_device(reader);
-}
-
-static struct timespec timespec_of_us(unsigned us) {
-  return (struct timespec){.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000L};
-}
-
-/* Sleeps until a request is there. */
-static enum waited sleep_until_request(struct loop *loop) {
-  struct timespec quiet = timespec_of_us(QUIET_US);
-  struct timespec awake = timespec_of_us(loop->options.awake_us);
-  atomic_store(&loop->asleep, true);
-  enum waited waited = wait_for_request(loop, &quiet);
-  if (waited == WAITED_NOTHING) {
-    fs_idle(loop->fs, 0);
-    if (loop->awake)
-      waited = wait_for_request(loop, &awake);
-  }
-  if (waited == WAITED_NOTHING)
-    awake_release(loop->awake);
-  struct timespec late = timespec_of_us(LATE_US);
-  while (waited == WAITED_NOTHING && fs_idle(loop->fs, 0))
-    waited = wait_for_request(loop, &late);
-  while (waited == WAITED_NOTHING)
-    waited = wait_for_request(loop, NULL);
-  begin_watching(loop);
-  awake_hold(loop->awake);
-  return waited;
-}
-
-/* The next request's size; 0 when the mount has ended, -ECANCELED when stopped, or -errno. */
-static int read_request(struct reader *reader) {
-  int code = atomic_load(&reader->loop->stopping) ? -ECANCELED : read_polling(reader);
-  while (code == -EAGAIN) {
-    if (sleep_until_request(reader->loop) == WAITED_STOP)
-      return -ECANCELED;
-    code = read_now(reader);
-  }
-  return code;
 }
 
 /* --- serving ------------------------------------------------------------------------------- */
@@ -372,7 +225,7 @@ static void serve_turn(struct reader *reader) {
   bool has_turn = true;
   reader->last = now_ns();
   while (has_turn) {
-    int code = read_request(reader);
+    int code = loop_read(reader);
     if (code == -ECANCELED)
       loop_end(loop, 1);
     else if (code <= 0)
@@ -460,7 +313,7 @@ static void join_threads(struct loop *loop) {
 int loop_run(struct loop *loop) {
   pthread_mutex_lock(&loop->lock);
   loop->free = true;
-  begin_watching(loop);
+  loop_begin_watching(loop);
   int code = start_thread(loop);
   pthread_mutex_unlock(&loop->lock);
   if (code < 0)

@@ -20,7 +20,7 @@ enum action {
 
 struct options {
   enum action action;
-  char *source;      /* the view: "posix", "sysv" */
+  char *source;      /* the view: "posix", "sysv", "all" */
   char *shown;       /* the source that the list of mounts shows: the view's name, or -o fsname= */
   char *mount_point; /* absolute, without symbolic links */
   char *directory;   /* of the shared memory objects: "/dev/shm"; -o shm_dir= (tests, containers) */
@@ -37,10 +37,9 @@ struct options {
   bool noatime;
   bool allow_other;
   unsigned max_threads;
-  unsigned poll_us;  /* how long a thread polls the device before it sleeps; 0: not at all */
-  unsigned awake_us; /* how long processors are kept from deep idle states after a request */
-  char *
-      fuse_options; /* further options for the kernel, e.g. "max_read=…,"; "" or ends with a comma */
+  unsigned poll_us;   /* how long a thread polls the device before it sleeps; 0: not at all */
+  unsigned awake_us;  /* how long processors are kept from deep idle states after a request */
+  char *fuse_options; /* more for the kernel, e.g. "max_read=…,"; "" or ends with a comma */
 
   char *prefix;             /* NULL: none; what settings.confined.prefix refers to */
   struct settings settings; /* as given by -o */
@@ -48,7 +47,7 @@ struct options {
   char *resumed;            /* --resume-settings: those of the program before; NULL: none */
   struct fs_options fs;     /* but for the limits, which are in settings */
   char **arguments;         /* as given, for the re-exec of an upgrade; NULL-terminated */
-  int numbers[8];           /* --check-state's and --resume-state's numbers */
+  int numbers[OPTIONS_NUMBERS]; /* --check-state's and --resume-state's numbers */
   int numbers_count;
 };
 
@@ -57,3 +56,6 @@ struct options {
  * process (ACTION_RESUME). */
 int options_parse(int argc, char **argv, struct options **ret_options);
 void options_free(struct options *options);
+
+/* Puts a text in the place of another one, which is freed; value is taken over. */
+void options_set_text(char **text, char *value);

@@ -61,9 +61,6 @@ int fs_send(const struct fs *fs, const void *reply, size_t size);
 /* Who sent the request, for the store. */
 struct store_caller fs_caller(fuse_req_t request);
 
-/* Answers with a new or found entry, or with code when that is not 0 (by fs_reply_param). */
-void fs_reply_entry(fuse_req_t request, int code, uint64_t parent, const struct store_entry *entry);
-
 /* Fills libfuse's form of an entry, with the timeouts that hold for it. */
 void fs_fill_entry(const struct fs *fs, uint64_t parent, const struct store_entry *entry,
                    struct fuse_entry_param *ret);

@@ -48,8 +48,9 @@ void fs_fill_entry(const struct fs *fs, uint64_t parent, const struct store_entr
   };
 }
 
-void fs_reply_entry(fuse_req_t request, int code, uint64_t parent,
-                    const struct store_entry *entry) {
+/* Answers with a new or found entry, or with code when that is not 0. */
+static void reply_entry(fuse_req_t request, int code, uint64_t parent,
+                        const struct store_entry *entry) {
   if (code < 0) {
     fs_reply(request, code);
     return;
@@ -78,7 +79,7 @@ void fs_lookup(fuse_req_t request, fuse_ino_t parent, const char *name) {
          ++tries < LOOKUPS_MAX);
   if (code < 0)
     retry_missed(fs_of(request)->retry, request);
-  fs_reply_entry(request, fs_missing(fs_of(request), parent, code), parent, &entry);
+  reply_entry(request, fs_missing(fs_of(request), parent, code), parent, &entry);
 }
 
 /* Nodes are not counted (store/handle.h): only what is remembered of removed ones ends here. */
@@ -103,7 +104,7 @@ static void make(fuse_req_t request, uint64_t parent, const char *name,
     if (code == -EEXIST && once_made(&once))
       code = store->ops->lookup(store, parent, name, &entry);
   }
-  fs_reply_entry(request, fs_missing(fs, parent, code), parent, &entry);
+  reply_entry(request, fs_missing(fs, parent, code), parent, &entry);
 }
 
 void fs_mknod(fuse_req_t request, fuse_ino_t parent, const char *name, mode_t mode, dev_t device) {
@@ -152,7 +153,7 @@ void fs_link(fuse_req_t request, fuse_ino_t node, fuse_ino_t parent, const char 
   struct fs *fs = fs_of(request);
   struct store_entry entry = {0};
   int code = link_once(fs, node, parent, name, &entry);
-  fs_reply_entry(request, fs_missing(fs, parent, code), parent, &entry);
+  reply_entry(request, fs_missing(fs, parent, code), parent, &entry);
 }
 
 /* By whatever run the name was removed: what it led to may have lost its last name. */
@@ -209,10 +210,10 @@ void fs_rmdir(fuse_req_t request, fuse_ino_t parent, const char *name) {
 static struct store_entry replaced_by_rename(struct store *store, uint64_t parent, const char *name,
                                              unsigned flags, uint64_t moved) {
   struct store_entry replaced = {0};
-  if (flags & (RENAME_NOREPLACE | RENAME_EXCHANGE))
-    return replaced;
-  int code = store->ops->lookup(store, parent, name, &replaced);
-  return code < 0 || replaced.node == moved ? (struct store_entry){0} : replaced;
+  bool replaces = !(flags & (RENAME_NOREPLACE | RENAME_EXCHANGE));
+  if (replaces && store->ops->lookup(store, parent, name, &replaced) == 0 && replaced.node == moved)
+    replaced.node = 0;
+  return replaced;
 }
 
 static int rename_over(struct fs *fs, uint64_t parent, const char *name, uint64_t new_parent,

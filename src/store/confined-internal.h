@@ -18,9 +18,6 @@ static inline struct confined_store *confined_of(struct store *store) {
 int confined_name(const struct confined_store *store, uint64_t parent, const char *name,
                   char buffer[PREFIX_NAME_SIZE], const char **ret_name);
 
-/* Is the root shown otherwise than it is? */
-bool confined_root(const struct confined_store *store, uint64_t node);
-
 /* The operations by file; see store.h. confined-change.c: */
 int confined_change(struct store *base, uint64_t node, int fd, const struct store_change *change,
                     struct stat *ret);

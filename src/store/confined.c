@@ -24,7 +24,8 @@ int confined_name(const struct confined_store *store, uint64_t parent, const cha
   return r;
 }
 
-bool confined_root(const struct confined_store *store, uint64_t node) {
+/* Is the root meant, and shown otherwise than it is? */
+static bool is_shown_root(const struct confined_store *store, uint64_t node) {
   const struct confined_options *options = &store->options;
   return node == STORE_ROOT && (options->has_mode || options->has_uid || options->has_gid);
 }
@@ -142,14 +143,14 @@ static int confined_get_statvfs(struct store *base, struct statvfs *ret) {
 static ssize_t confined_get_xattr(struct store *base, uint64_t node, const char *name, void *value,
                                   size_t size) {
   const struct confined_store *store = confined_of(base);
-  if (confined_root(store, node))
+  if (is_shown_root(store, node))
     return -ENODATA;
   return store->inner->ops->get_xattr(store->inner, node, name, value, size);
 }
 
 static ssize_t confined_list_xattr(struct store *base, uint64_t node, char *list, size_t size) {
   const struct confined_store *store = confined_of(base);
-  if (confined_root(store, node))
+  if (is_shown_root(store, node))
     return 0;
   return store->inner->ops->list_xattr(store->inner, node, list, size);
 }

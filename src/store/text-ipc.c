@@ -32,7 +32,8 @@ static int object_by_id(const struct store *store, int id, struct ipc_object *re
   return 0;
 }
 
-int ipc_object_of(struct store *store, uint64_t node, struct ipc_object *ret) {
+/* The object that a node stands for, or -ESTALE. */
+static int object_of(struct store *store, uint64_t node, struct ipc_object *ret) {
   return object_by_id(store, text_id_of(node), ret);
 }
 
@@ -85,7 +86,7 @@ int ipc_get_attributes(struct store *store, uint64_t node, struct stat *ret) {
     fill_root(store, ret);
     return 0;
   }
-  int r = ipc_object_of(store, node, &object);
+  int r = object_of(store, node, &object);
   if (r < 0)
     return r;
   ret->st_mode = object.permissions.mode & PERMISSIONS;
@@ -101,7 +102,7 @@ int ipc_change(struct store *store, uint64_t node, const struct store_change *ch
   struct ipc_object object = {0};
   if (change->mask & STORE_CHANGE_TIMES)
     return -EPERM;
-  int r = ipc_object_of(store, node, &object);
+  int r = object_of(store, node, &object);
   if (r < 0)
     return r;
   struct ipc_perm wish = object.permissions;

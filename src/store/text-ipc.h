@@ -34,9 +34,6 @@ struct ipc_store {
 /* A store of the kind. */
 struct store *ipc_store_new(const struct ipc_kind *kind, const struct timespec *born);
 
-/* The object that a node stands for, or -ESTALE. */
-int ipc_object_of(struct store *store, uint64_t node, struct ipc_object *ret);
-
 /* What text_kind asks for. */
 void ipc_free(struct store *store);
 int ipc_find(struct store *store, const char *name, uint64_t *ret_node);

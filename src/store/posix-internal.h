@@ -45,6 +45,9 @@ int posix_node_open(struct posix_store *store, uint64_t node, int flags, int *re
  * put into *opened, which the caller closes. -ENOTDIR, -ESTALE. */
 int posix_parent(struct posix_store *store, uint64_t parent, int *opened);
 
+/* The same, for a name in it: -EINVAL for what is no name of an entry (posix_check_name()). */
+int posix_parent_of(struct posix_store *store, uint64_t parent, const char *name, int *opened);
+
 /* The path that leads to what fd refers to, a symbolic link itself included. */
 void posix_proc_path(int fd, char ret_path[POSIX_PROC_PATH]);
 

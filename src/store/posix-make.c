@@ -49,11 +49,10 @@ int posix_make(struct store *base, uint64_t parent, const char *name, const stru
                struct store_entry *ret) {
   struct posix_store *store = posix_of(base);
   auto_fd int opened = -1;
-  int r = posix_check_name(name);
-  int dirfd = r < 0 ? r : posix_parent(store, parent, &opened);
+  int dirfd = posix_parent_of(store, parent, name, &opened);
   if (dirfd < 0)
     return dirfd;
-  r = assume(&new->caller);
+  int r = assume(&new->caller);
   if (r < 0)
     return r;
   bool raised = raise_setid(new->mode);
@@ -128,11 +127,10 @@ int posix_create(struct store *base, uint64_t parent, const char *name, const st
                  int flags, struct store_entry *ret, struct store_file *ret_file) {
   struct posix_store *store = posix_of(base);
   auto_fd int opened = -1, fd = -1;
-  int r = posix_check_name(name);
-  int dirfd = r < 0 ? r : posix_parent(store, parent, &opened);
+  int dirfd = posix_parent_of(store, parent, name, &opened);
   if (dirfd < 0)
     return dirfd;
-  r = assume(&new->caller);
+  int r = assume(&new->caller);
   if (r == 0)
     r = create_or_open(store, dirfd, name, new, flags, &fd);
   return r < 0 ? r : return_file(store, parent, name, &fd, ret, ret_file);
@@ -164,11 +162,10 @@ int posix_link(struct store *base, uint64_t node, uint64_t parent, const char *n
                struct store_entry *ret) {
   struct posix_store *store = posix_of(base);
   auto_fd int opened = -1, fd = -1;
-  int r = posix_check_name(name);
-  int dirfd = r < 0 ? r : posix_parent(store, parent, &opened);
+  int dirfd = posix_parent_of(store, parent, name, &opened);
   if (dirfd < 0)
     return dirfd;
-  r = posix_node_open(store, node, O_PATH, &fd);
+  int r = posix_node_open(store, node, O_PATH, &fd);
   if (r == 0)
     r = link_fd(store, fd, dirfd, name);
   return r < 0 ? r : posix_entry_of_fd(store, parent, name, fd, ret);
@@ -176,8 +173,7 @@ int posix_link(struct store *base, uint64_t node, uint64_t parent, const char *n
 
 static int unlink_at(struct store *base, uint64_t parent, const char *name, int flags) {
   auto_fd int opened = -1;
-  int r = posix_check_name(name);
-  int dirfd = r < 0 ? r : posix_parent(posix_of(base), parent, &opened);
+  int dirfd = posix_parent_of(posix_of(base), parent, name, &opened);
   if (dirfd < 0)
     return dirfd;
   return unlinkat(dirfd, name, flags) < 0 ? -errno : 0;
@@ -203,13 +199,10 @@ int posix_rename(struct store *base, uint64_t parent, const char *name, uint64_t
                  const char *new_name, unsigned flags) {
   struct posix_store *store = posix_of(base);
   auto_fd int opened = -1, new_opened = -1;
-  int r = posix_check_name(name);
-  if (r == 0)
-    r = posix_check_name(new_name);
-  int dirfd = r < 0 ? r : posix_parent(store, parent, &opened);
+  int dirfd = posix_parent_of(store, parent, name, &opened);
   if (dirfd < 0)
     return dirfd;
-  int new_dirfd = posix_parent(store, new_parent, &new_opened);
+  int new_dirfd = posix_parent_of(store, new_parent, new_name, &new_opened);
   if (new_dirfd < 0)
     return new_dirfd;
   if (renameat2(dirfd, name, new_dirfd, new_name, flags) < 0)

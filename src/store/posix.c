@@ -98,6 +98,11 @@ int posix_parent(struct posix_store *store, uint64_t parent, int *opened) {
   return r < 0 ? r : *opened;
 }
 
+int posix_parent_of(struct posix_store *store, uint64_t parent, const char *name, int *opened) {
+  int r = posix_check_name(name);
+  return r < 0 ? r : posix_parent(store, parent, opened);
+}
+
 void posix_remember(struct posix_store *store, uint64_t parent, const char *name, uint64_t node) {
   if (parent == STORE_ROOT && name)
     names_put(store->names, node, name);
@@ -216,16 +221,14 @@ static int posix_lookup(struct store *base, uint64_t parent, const char *name,
                         struct store_entry *ret) {
   struct posix_store *store = posix_of(base);
   auto_fd int opened = -1;
-  int r = posix_check_name(name);
-  int dirfd = r < 0 ? r : posix_parent(store, parent, &opened);
+  int dirfd = posix_parent_of(store, parent, name, &opened);
   return dirfd < 0 ? dirfd : posix_entry_at(store, parent, dirfd, name, ret);
 }
 
 static int posix_find(struct store *base, uint64_t parent, const char *name, uint64_t *ret_node) {
   struct posix_store *store = posix_of(base);
   auto_fd int opened = -1;
-  int r = posix_check_name(name);
-  int dirfd = r < 0 ? r : posix_parent(store, parent, &opened);
+  int dirfd = posix_parent_of(store, parent, name, &opened);
   return dirfd < 0 ? dirfd : handle_node_at(store->handles, dirfd, name, ret_node);
 }
 

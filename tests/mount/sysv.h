@@ -1,8 +1,7 @@
-/* What the tests of the view sysv share: a mount for the whole program, and segments on the other side.
- * The runner gives the program an IPC namespace of its own. */
+/* What the tests of the view sysv add to view.h: segments on the other side. */
 #pragma once
 
-#include "harness.h"
+#include "view.h"
 
 #include <string.h>
 #include <sys/mman.h>
@@ -10,13 +9,6 @@
 
 #define KEY 0x4d2
 #define NAME "0x000004d2"
-
-static char *mount_point;
-
-static inline const char *path_of(const char *name) {
-  g_autofree char *path = g_build_filename(mount_point, name, NULL);
-  return g_intern_string(path);
-}
 
 static inline int make_segment(size_t size, int mode) {
   int id = shmget(KEY, size, IPC_CREAT | IPC_EXCL | mode);
@@ -52,27 +44,4 @@ static inline char *map_shared(int fd, size_t size) {
     return mapped;
   g_assert_cmpint(failure, ==, ENODEV);
   return NULL;
-}
-
-static inline void run_sysv(void) {
-  const char *options = g_getenv("SHMFS_OPTIONS");
-  bool some = options && *options;
-  execlp(g_getenv("SHMFS"), "shmfs", "sysv", mount_point, some ? "-o" : NULL, options, NULL);
-}
-
-/* Runs the tests that were added; what main() returns. */
-static inline int run_on_mount(void) {
-  const char *directory = g_getenv("TEST_DIR");
-  if (!directory || !g_getenv("SHMFS")) {
-    g_printerr("SHMFS and TEST_DIR are not set: run this through scripts/test\n");
-    return 1;
-  }
-  mount_point = g_build_filename(directory, "mnt", NULL);
-  g_autofree char *output = NULL;
-  if (daemon_start(mount_point, NULL, run_sysv, &output) != 0) {
-    g_printerr("shmfs sysv does not mount: %s\n", output);
-    return 1;
-  }
-  int status = g_test_run();
-  return daemon_stop(mount_point) ? status : 1;
 }

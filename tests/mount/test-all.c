@@ -1,6 +1,5 @@
-/* The tree of everything: the native calls on one side, a mount of the `all` view on the other. The
- * runner gives the program an IPC namespace of its own. */
-#include "harness.h"
+/* The tree of everything: the native calls on one side, a mount of the `all` view on the other. */
+#include "view.h"
 
 #include <grp.h>
 #include <mqueue.h>
@@ -16,13 +15,6 @@
 #define NAME "0x000004d2"
 #define MESSAGE_SIZE 64
 #define TIMES 2000 /* how often what must be coherent is tried, without a pause */
-
-static char *mount_point;
-
-static const char *path_of(const char *name) {
-  g_autofree char *path = g_build_filename(mount_point, name, NULL);
-  return g_intern_string(path);
-}
 
 /* What one write() of the text says: 0 or the errno. */
 static int order(const char *name, const char *text) {
@@ -319,12 +311,6 @@ static void test_native_changes_show_at_once(void) {
   }
 }
 
-static void run_all(void) {
-  const char *options = g_getenv("SHMFS_OPTIONS");
-  bool some = options && *options;
-  execlp(g_getenv("SHMFS"), "shmfs", "all", mount_point, some ? "-o" : NULL, options, NULL);
-}
-
 #define ADD(name) g_test_add_func("/all/" #name, test_##name)
 
 static void add_tests(void) {
@@ -345,18 +331,6 @@ static void add_tests(void) {
 
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
-  const char *directory = g_getenv("TEST_DIR");
-  if (!directory || !g_getenv("SHMFS")) {
-    g_printerr("SHMFS and TEST_DIR are not set: run this through scripts/test\n");
-    return 1;
-  }
-  mount_point = g_build_filename(directory, "mnt", NULL);
-  g_autofree char *output = NULL;
   add_tests();
-  if (daemon_start(mount_point, NULL, run_all, &output) != 0) {
-    g_printerr("shmfs all does not mount: %s\n", output);
-    return 1;
-  }
-  int status = g_test_run();
-  return daemon_stop(mount_point) ? status : 1;
+  return run_on_mount("all");
 }

@@ -117,5 +117,5 @@ int main(int argc, char **argv) {
   ADD(what_is_gone_is_opened_by_nobody);
   ADD(what_is_gone_but_open_has_its_size);
   ADD(a_name_that_comes_and_goes_is_there_or_absent);
-  return run_on_mount();
+  return run_on_mount("sysv");
 }

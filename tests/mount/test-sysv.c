@@ -385,5 +385,5 @@ static void add_tests(void) {
 int main(int argc, char **argv) {
   g_test_init(&argc, &argv, NULL);
   add_tests();
-  return run_on_mount();
+  return run_on_mount("sysv");
 }

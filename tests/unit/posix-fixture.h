@@ -2,6 +2,7 @@
  * also fails a test that leaves a descriptor open. */
 #pragma once
 
+#include "descriptors.h"
 #include "store/posix.h"
 #include "util/fd.h"
 #include "util/privilege.h"
@@ -23,15 +24,6 @@ struct fixture {
   const struct store_ops *ops;
   unsigned descriptors;
 };
-
-static inline unsigned count_descriptors(void) {
-  GDir *directory = g_dir_open("/proc/self/fd", 0, NULL);
-  unsigned count = 0;
-  while (g_dir_read_name(directory))
-    count++;
-  g_dir_close(directory);
-  return count;
-}
 
 static inline void set_up(struct fixture *f, gconstpointer data) {
   (void)data;

@@ -2,6 +2,7 @@
  * test program's own, so that nothing is left whatever happens, and the few questions that all ask. */
 #pragma once
 
+#include "descriptors.h"
 #include "store/store.h"
 #include "store/text.h"
 
@@ -26,15 +27,6 @@ static inline bool isolated(void) {
   if (!done)
     g_test_skip("needs a namespace of its own: run as root");
   return done;
-}
-
-static inline unsigned count_descriptors(void) {
-  GDir *directory = g_dir_open("/proc/self/fd", 0, NULL);
-  unsigned count = 0;
-  while (g_dir_read_name(directory))
-    count++;
-  g_dir_close(directory);
-  return count;
 }
 
 static inline uint64_t lookup_in(struct store *store, uint64_t parent, const char *name) {

@@ -15,7 +15,8 @@ struct maps_line {
 };
 
 /* The first whole line of [text, end). Returns where the next one begins, or NULL when there is no
- * whole line. *ret is written as far as the line is well-formed; device is 0 for what is no file's (an inode can be 0: the shmid of a segment). */
+ * whole line. *ret is written as far as the line is well-formed; device is 0 for what is no file's
+ * (an inode can be 0: the shmid of a segment). */
 const char *maps_next(const char *text, const char *end, struct maps_line *ret);
 
 /* The path without the mark of a removed file, its escapes decoded; *ret_deleted: was it marked? */

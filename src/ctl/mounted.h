@@ -12,6 +12,7 @@ struct mounted {
   struct mount_status status;
 };
 
-/* All that can be reached (not those that another one lies over), each asked for its status: struct mounted, freed with the array, which is the caller's.
- * NULL with errno set when there is no list of mounts. */
+/* All that can be reached (not those that another one lies over), each asked for its status: struct
+ * mounted, freed with the array, which is the caller's. NULL with errno set when there is no list
+ * of mounts. */
 GPtrArray *mounted_list(void);

@@ -1,9 +1,10 @@
 /* The upgrade: the program file as it now is on disk takes over in the running processes.
  *
- * On SIGHUP the supervisor asks the file on disk whether it understands the state page and the command
- * line (shmfs … --check-state VERSION SIZES…, exit status 0: yes). If so the worker finishes what it has in hand
- * and leaves, and the supervisor replaces itself with the new program (execve with --resume-state
- * and the numbers of the descriptors); if not, the old one goes on serving and the log says why. */
+ * On SIGHUP the supervisor asks the file on disk whether it understands the state page and the
+ * command line (shmfs … --check-state VERSION SIZES…, exit status 0: yes). If so the worker
+ * finishes what it has in hand and leaves, and the supervisor replaces itself with the new program
+ * (execve with --resume-state and the numbers of the descriptors); if not, the old one goes on
+ * serving and the log says why. */
 #pragma once
 
 #include <stdbool.h>

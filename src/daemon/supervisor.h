@@ -6,8 +6,9 @@
  * CLONE_FILES): a descriptor that a worker keeps for an open file survives the worker, and the
  * table of opens in the state page says which ones are kept; the next worker closes all others.
  *
- * A worker that dies young again and again is not started forever: each start waits a little longer, and after
- * SUPERVISOR_YOUNG_DEATHS in a row the mount is taken away, rather than left dead. */
+ * A worker that dies young again and again is not started forever: each start waits a little
+ * longer, and after SUPERVISOR_YOUNG_DEATHS in a row the mount is taken away, rather than left
+ * dead. */
 #pragma once
 
 #include "daemon/shared.h"

@@ -10,10 +10,10 @@
 
 #include "daemon/shared.h"
 
-/* Starts the process, sharing our descriptors. missed: events may have been lost, so it begins by dropping
- * everything. Otherwise it begins by looking at the root of the mount, which a worker must be there to
- * answer, and then says so by shared->ready. It ends with its parent. Returns the process id or -errno. Only in a process with one
- * thread. */
+/* Starts the process, sharing our descriptors. missed: events may have been lost, so it begins by
+ * dropping everything. Otherwise it begins by looking at the root of the mount, which a worker must
+ * be there to answer, and then says so by shared->ready. It ends with its parent. Returns the
+ * process id or -errno. Only in a process with one thread. */
 pid_t watcher_start(struct shared *shared, bool missed);
 
 /* What there is to watch. */

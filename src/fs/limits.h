@@ -2,15 +2,15 @@
  *
  * Nothing is counted on the side: whenever something is to grow, what there is now is looked at, so
  * what others make outside counts, and a new worker has nothing to take over. What counts is every
- * name that the view shows, and every inode without one that is open through the mount or was, and is
- * mapped (opens.h, orphans); of regular files the size, each inode once.
+ * name that the view shows, and every inode without one that is open through the mount or was, and
+ * is mapped (opens.h, orphans); of regular files the size, each inode once.
  *
- * One lock keeps this true while it is acted upon: who grows something, or moves a name that a count
- * under way might then miss, has it alone; who writes where the file is already long enough shares
- * it, so that the file cannot be cut under him and grow again by his write. It is held across the
- * system call that grows, which works on memory alone. Without a limit none of this is entered; where one may be set later
- * (limits_options.later), writes come here and orphans are kept as if there were one, so that it holds for
- * what was open before.
+ * One lock keeps this true while it is acted upon: who grows something, or moves a name that a
+ * count under way might then miss, has it alone; who writes where the file is already long enough
+ * shares it, so that the file cannot be cut under him and grow again by his write. It is held
+ * across the system call that grows, which works on memory alone. Without a limit none of this is
+ * entered; where one may be set later (limits_options.later), writes come here and orphans are kept
+ * as if there were one, so that it holds for what was open before.
  *
  * Two mounts that show the same objects each keep their own limit, and do not wait for each other. */
 #pragma once

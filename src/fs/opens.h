@@ -1,15 +1,17 @@
 /* The inodes that are open through the mount: how many opens, and what serves them.
  *
  * The kernel wants one backing id per inode while it is open, and a registered id pins memory. So
- * there is one slot per open inode, shared by all its opens, and it ends with the last. Slots live in the state
- * page (a killed worker leaves them to the next); the index by node is private and built anew.
+ * there is one slot per open inode, shared by all its opens, and it ends with the last. Slots live
+ * in the state page (a killed worker leaves them to the next); the index by node is private and
+ * built anew.
  *
  * A slot whose last open was released stays for a moment as idle: the next open of the inode then
  * needs no registration. Idle slots are few (OPENS_IDLE_MAX), are closed as soon as the daemon has
- * nothing to do, and never kept for an inode known to have lost its last name, nor with a descriptor.
+ * nothing to do, and never kept for an inode known to have lost its last name, nor with a
+ * descriptor.
  *
- * Without passthrough a slot has a descriptor instead of a backing id, so that an unlinked file lives
- * on while it is open. Workers share the supervisor's descriptor table, so it outlives them. */
+ * Without passthrough a slot has a descriptor instead of a backing id, so that an unlinked file
+ * lives on while it is open. Workers share the supervisor's descriptor table, so it outlives them. */
 #pragma once
 
 #include <stdbool.h>

@@ -7,8 +7,7 @@
 
 struct mounted {
   char *point;
-  char *
-      view; /* as it says itself; of one that does not answer the source, which -o fsname= may hide */
+  char *view; /* as it says itself; or the source, which may be another's word (-o fsname=) */
   struct mount_status status;
 };
 

@@ -5,7 +5,8 @@
 
 #include "ctl/inventory.h"
 
-/* proc: /proc/PID, open (O_PATH is enough). Reads name and effective user; NULL when it has ended. */
+/* proc: /proc/PID, open (O_PATH is enough). Reads name and effective user, and gives them to the
+ * caller; NULL when it has ended. */
 struct process *process_read(int proc, pid_t pid);
 
 /* Has it no memory of its own, and never will: a thread of the kernel, or one that has ended and is

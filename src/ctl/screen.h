@@ -5,7 +5,8 @@
 
 #include "ctl/sample.h"
 
-/* The lines above the table, without newlines; screen_heading() is the table's. */
+/* The lines above the table, without newlines; screen_heading() is the table's. All texts here are the
+ * caller's to free. */
 #define SCREEN_SUMMARY_LINES 2
 char *screen_summary(const struct sample *sample, unsigned line);
 char *screen_heading(void);

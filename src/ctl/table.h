@@ -50,7 +50,7 @@ void table_sort(struct table *table, unsigned column, bool reverse);
 /* To standard output; cut to the width, and coloured, only on a terminal. */
 void table_print(const struct table *table, const struct table_style *style);
 
-/* The value as it is shown to people, without alignment. */
+/* The value as it is shown to people, without alignment. The caller frees it. */
 char *value_text(const struct value *value, enum value_type type, bool all_digits);
 
 /* Adds the value to what is being built. */

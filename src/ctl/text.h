@@ -31,5 +31,5 @@ void text_append_group(GString *text, gid_t gid);
  * as \xHH. Names are made by others, and may be meant for the reader's terminal. */
 void text_append_name(GString *text, const char *name);
 
-/* The same as a string of its own. */
+/* The same as a string of its own, which the caller frees. */
 char *text_name(const char *name);

@@ -151,38 +151,18 @@ static void oversee(struct loop *loop) {
 
 /* --- serving ------------------------------------------------------------------------------- */
 
-/* The start of the messages that carry a size, after the header: linux/fuse.h's fuse_read_in,
- * fuse_write_in, fuse_fallocate_in. */
-struct wire_range_in {
-  struct wire_in_header header;
-  uint64_t handle;
-  uint64_t offset;
-  union {
-    uint32_t size;   /* READ, WRITE */
-    uint64_t length; /* FALLOCATE */
-  };
-};
-
-enum {
-  OPCODE_READ = 15,
-  OPCODE_WRITE = 16,
-  OPCODE_FALLOCATE = 43,
-  OPCODE_COPY_FILE_RANGE = 47,
-  OPCODE_COPY_FILE_RANGE_64 = 53,
-};
-
 static bool takes_long(const struct fuse_buf *message) {
   const struct wire_range_in *in = message->mem;
   if (message->size < sizeof(*in))
     return false;
   switch (in->header.opcode) {
-  case OPCODE_READ:
-  case OPCODE_WRITE:
+  case WIRE_READ:
+  case WIRE_WRITE:
     return in->size > SHORT_BYTES;
-  case OPCODE_FALLOCATE:
+  case WIRE_FALLOCATE:
     return in->length > SHORT_BYTES;
-  case OPCODE_COPY_FILE_RANGE:
-  case OPCODE_COPY_FILE_RANGE_64:
+  case WIRE_COPY_FILE_RANGE:
+  case WIRE_COPY_FILE_RANGE_64:
     return true;
   default:
     return false;

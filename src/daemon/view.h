@@ -20,7 +20,7 @@ struct view {
  * importance ("", none, shmfs, shmfs#...). NULL for an unknown one. */
 const struct view *view_find(const char *source);
 
-/* The names, for an error message: "posix, sysv"; static. */
+/* The names, for an error message; static. */
 const char *view_names(void);
 
 /* Do the options suit the view? 0, or -EINVAL after one clear line. */

@@ -37,8 +37,7 @@ struct worker {
   struct loop *loop;
   pthread_t signals;
   bool signals_started;
-  enum worker_end
-      end; /* when the loop was stopped: why. Written by `signals`, read after it ended */
+  enum worker_end end; /* why the loop was stopped; by `signals`, read after that ended */
 };
 
 static int make_file_system(struct worker *worker) {

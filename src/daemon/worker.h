@@ -17,9 +17,8 @@ enum worker_end {
  * thread. */
 pid_t worker_start(struct shared *shared);
 
-/* Makes store, file system and loop (unsupervised the watch, too), takes over what a worker before left,
- * and serves.
- * SIGTERM and SIGINT stop it, SIGHUP hands over (unsupervised they unmount; and SIGHUP does nothing).
- * When the mount answers, the supervisor is told (shared->ready), or, unsupervised, everybody else
+/* Makes store, file system and loop (unsupervised the watch, too), takes over what a worker before
+ * left, and serves. SIGTERM and SIGINT stop it, SIGHUP hands over (unsupervised they unmount; and
+ * SIGHUP does nothing). When the mount answers, the supervisor is told (shared->ready), or, unsupervised, everybody else
  * (background_ready()). Returns how it ended. */
 enum worker_end worker_run(struct shared *shared);

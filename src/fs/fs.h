@@ -1,7 +1,8 @@
 /* The file system: FUSE requests on one side, a store on the other.
  *
- * Holds no state about files but the table of opens (opens.h). Coherence does not rest on
- * events: what is cached in the kernel is found stale where it matters, by -ESTALE. */
+ * Holds no state about files but the tables of those that are open (opens.h) and of those that were
+ * removed while they were (removed.h). Coherence does not rest on events: what is cached in the
+ * kernel is found stale where it matters, by -ESTALE. */
 #pragma once
 
 #include <fuse_lowlevel.h>

@@ -24,6 +24,17 @@ struct wire_out_header {
   uint64_t unique;
 };
 
+/* The start of the messages that carry a size: fuse_read_in, fuse_write_in, fuse_fallocate_in. */
+struct wire_range_in {
+  struct wire_in_header header;
+  uint64_t handle;
+  uint64_t offset;
+  union {
+    uint32_t size;   /* READ, WRITE */
+    uint64_t length; /* FALLOCATE */
+  };
+};
+
 struct wire_attr {
   uint64_t ino, size, blocks;
   uint64_t atime, mtime, ctime;
@@ -62,10 +73,15 @@ enum wire_opcode {
   WIRE_FORGET = 2,
   WIRE_GETATTR = 3,
   WIRE_OPEN = 14,
+  WIRE_READ = 15,
+  WIRE_WRITE = 16,
   WIRE_RELEASE = 18,
   WIRE_INIT = 26,
   WIRE_DESTROY = 38,
   WIRE_BATCH_FORGET = 42,
+  WIRE_FALLOCATE = 43,
+  WIRE_COPY_FILE_RANGE = 47,
+  WIRE_COPY_FILE_RANGE_64 = 53,
   WIRE_OPCODES = 64, /* one more than the highest known, for counters */
 };
 

@@ -341,10 +341,13 @@ static void handle_time(struct supervisor *supervisor) {
   }
 }
 
+/* For poll(2). The clock is looked at once: CLAMP() takes its argument more than once, and what was not yet due
+ * in its first look may be overdue in the second. A timeout below 0 would be for ever. */
 static int timeout_ms(const struct supervisor *supervisor) {
   int64_t first = MIN(MIN(supervisor->start_at, supervisor->watch_at),
                       MIN(supervisor->terminate_at, supervisor->kill_at));
-  return first == NEVER ? -1 : (int)CLAMP(first - now_ms(), 0, INT_MAX);
+  int64_t left = first - now_ms();
+  return first == NEVER ? -1 : (int)CLAMP(left, 0, INT_MAX);
 }
 
 /* The worker's word is heard before its end. */

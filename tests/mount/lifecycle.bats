@@ -119,6 +119,21 @@ starts_and_ends() {
     daemon_ended
 }
 
+# With the sanitizers another library may not come first.
+@test "a clock that moves on between two looks at it keeps nothing from starting" {
+    [ "$SHMFS_VARIANT" != asan ] || return 0
+    local looks worker
+    for looks in {1..8}; do
+        LOOKS=$looks LD_PRELOAD=${SHMFS%/src/shmfs}/tests/libticking.so mount_start
+        echo "$looks" >"$MNT/file"
+        worker=$(getfattr --only-values -n user.shmfs.worker "$MNT")
+        grep -q libticking "/proc/$worker/maps"
+        kill -KILL "$worker"
+        [ "$(timeout 20 cat "$MNT/file")" = "$looks" ]
+        mount_stop
+    done
+}
+
 @test "with -f it stays in the foreground, and SIGTERM, SIGINT and umount end it with status 0" {
     for signal in TERM INT; do
         foreground_start

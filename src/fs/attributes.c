@@ -47,6 +47,16 @@ int fs_live_attributes(struct fs *fs, uint64_t node, struct stat *ret) {
   return 0;
 }
 
+#define NO_INCARNATION 1 /* gone */
+
+uint64_t fs_incarnation(struct fs *fs, uint64_t node) {
+  uint64_t incarnation;
+  if (!fs->store->ops->get_incarnation)
+    return 0;
+  int code = fs->store->ops->get_incarnation(fs->store, node, &incarnation);
+  return code < 0 ? NO_INCARNATION : incarnation;
+}
+
 static void reply_attributes(fuse_req_t request, int code, uint64_t node,
                              const struct stat *attributes) {
   if (code < 0)

@@ -39,25 +39,37 @@ static bool suits(int fd, int access) {
   return access == O_RDONLY || (fcntl(fd, F_GETFL) & (O_ACCMODE | O_APPEND)) == O_RDWR;
 }
 
-static int lend(struct fs *fs, uint64_t node, int access, struct lent *ret) {
-  struct lent lent = {.fs = fs, .node = node, .opened.fd = -1, .own = -1, .fd = -1};
-  lent.found = opens_find(fs->opens, node, &lent.opened);
-  if (lent.found && lent.opened.fd >= 0 && !lent.opened.indirect && suits(lent.opened.fd, access)) {
-    lent.fd = lent.opened.fd;
-  } else if (!lent.found || !lent.opened.indirect) {
-    struct store_file file;
-    int code = fs->store->ops->open(fs->store, node, access, &file);
-    if (code < 0) {
-      if (lent.found)
-        opens_let_go(fs->opens, &lent.opened);
-      return code;
-    }
-    lent.own = file.fd;
-    lent.fd = file.staged ? -1 : file.fd;
-    lent.opened.fixed = file.fixed_size;
-  }
-  *ret = lent;
+/* By the node, which may be another inode's by now than the one that was opened. */
+static int reach(struct lent *lent, int access, uint64_t incarnation) {
+  struct store *store = lent->fs->store;
+  struct store_file file;
+  if (incarnation != 0 && incarnation != fs_incarnation(lent->fs, lent->node))
+    return -ESTALE;
+  if (lent->found && lent->opened.indirect)
+    return 0;
+  int code = store->ops->open(store, lent->node, access, &file);
+  if (code < 0)
+    return code;
+  lent->own = file.fd;
+  lent->fd = file.staged ? -1 : file.fd;
+  lent->opened.fixed = file.fixed_size;
   return 0;
+}
+
+static int lend(struct fs *fs, uint64_t node, int access, const struct fuse_file_info *file,
+                struct lent *ret) {
+  struct lent lent = {.fs = fs, .node = node, .opened.fd = -1, .own = -1, .fd = -1};
+  int code = 0;
+  lent.found = opens_find(fs->opens, node, &lent.opened);
+  if (lent.found && lent.opened.fd >= 0 && !lent.opened.indirect && suits(lent.opened.fd, access))
+    lent.fd = lent.opened.fd;
+  else
+    code = reach(&lent, access, file->fh);
+  if (code < 0 && lent.found)
+    opens_let_go(fs->opens, &lent.opened);
+  if (code == 0)
+    *ret = lent;
+  return code;
 }
 
 static void give_back(struct lent *lent) {
@@ -98,9 +110,8 @@ static void read_and_reply(fuse_req_t request, const struct lent *lent, size_t s
 
 void fs_read(fuse_req_t request, fuse_ino_t node, size_t size, off_t offset,
              struct fuse_file_info *file) {
-  (void)file;
   auto_lent struct lent lent = {0};
-  int code = lend(fs_of(request), node, O_RDONLY, &lent);
+  int code = lend(fs_of(request), node, O_RDONLY, file, &lent);
   if (code < 0)
     fs_reply(request, code);
   else
@@ -204,7 +215,7 @@ static ssize_t write_lent(const struct lent *lent, const char *data, size_t size
 void fs_write(fuse_req_t request, fuse_ino_t node, const char *data, size_t size, off_t offset,
               struct fuse_file_info *file) {
   auto_lent struct lent lent = {0};
-  ssize_t length = lend(fs_of(request), node, O_RDWR, &lent);
+  ssize_t length = lend(fs_of(request), node, O_RDWR, file, &lent);
   if (length == 0)
     length = write_lent(&lent, data, size, offset, file->flags);
   if (length < 0)
@@ -265,9 +276,8 @@ static bool keeps_setid(fuse_req_t request, const struct lent *lent) {
 
 void fs_fallocate(fuse_req_t request, fuse_ino_t node, int mode, off_t offset, off_t length,
                   struct fuse_file_info *file) {
-  (void)file;
   auto_lent struct lent lent = {0};
-  int code = lend(fs_of(request), node, O_RDWR, &lent);
+  int code = lend(fs_of(request), node, O_RDWR, file, &lent);
   bool keeps = code == 0 && keeps_setid(request, &lent) && privilege_keep_setid(true) == 0;
   if (code == 0)
     code = allocate(&lent, mode, offset, length);
@@ -279,9 +289,8 @@ void fs_fallocate(fuse_req_t request, fuse_ino_t node, int mode, off_t offset, o
 /* The slot's descriptor has a position that nothing else uses. */
 void fs_lseek(fuse_req_t request, fuse_ino_t node, off_t offset, int whence,
               struct fuse_file_info *file) {
-  (void)file;
   auto_lent struct lent lent = {0};
-  off_t found = lend(fs_of(request), node, O_RDONLY, &lent);
+  off_t found = lend(fs_of(request), node, O_RDONLY, file, &lent);
   if (found == 0 && lent.fd < 0)
     found = -EINVAL;
   if (found == 0) {
@@ -320,12 +329,11 @@ static ssize_t copy(const struct lent *from, off_t from_offset, const struct len
 void fs_copy_file_range(fuse_req_t request, fuse_ino_t node_in, off_t offset_in,
                         struct fuse_file_info *file_in, fuse_ino_t node_out, off_t offset_out,
                         struct fuse_file_info *file_out, size_t size, int flags) {
-  (void)file_in, (void)file_out;
   auto_lent struct lent from = {0};
   auto_lent struct lent to = {0};
-  ssize_t copied = flags != 0 ? -EINVAL : lend(fs_of(request), node_in, O_RDONLY, &from);
+  ssize_t copied = flags != 0 ? -EINVAL : lend(fs_of(request), node_in, O_RDONLY, file_in, &from);
   if (copied == 0)
-    copied = lend(fs_of(request), node_out, O_RDWR, &to);
+    copied = lend(fs_of(request), node_out, O_RDWR, file_out, &to);
   if (copied == 0)
     copied = copy(&from, offset_in, &to, offset_out, size);
   if (copied < 0)

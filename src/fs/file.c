@@ -3,7 +3,8 @@
  * With passthrough the kernel serves it from a registered backing file, and the daemon hears of
  * OPEN and RELEASE alone. Without, or where the kernel refuses to register an inode, the table of
  * opens keeps a descriptor and the daemon serves reads and writes. The kernel wants the same for
- * all opens of one inode: the slot decides, and nothing is remembered per open (fh is 0). */
+ * all opens of one inode: the slot decides. All that is remembered per open is which inode it was, where
+ * a later one may have the same node (fh: fs_incarnation). */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 
 #include "fs/internal.h"
 #include "fs/limits.h"
+#include "store/handle.h"
 #include "util/fd.h"
 #include "util/log.h"
 
@@ -20,7 +22,6 @@
 static void answer_with(const struct fs *fs, const struct opened *opened,
                         struct fuse_file_info *file) {
   bool writes = (file->flags & O_ACCMODE) != O_RDONLY;
-  file->fh = 0;
   file->noflush = !opened->indirect;
   if (opened->backing_id > 0) {
     file->backing_id = opened->backing_id;
@@ -162,13 +163,31 @@ static int check_access(struct fs *fs, uint64_t node, int flags) {
   return code;
 }
 
+/* A segment that is open stays when it is removed, and a later one may be given its id. The kernel has
+ * but one inode for the two, and wants the same memory for all who have it open: no answer is better
+ * than the old memory. */
+static int check_same(struct fs *fs, uint64_t node, int flags, const struct opened *opened) {
+  struct store_file file = {.fd = -1};
+  if (!opened->fixed || opened->fd < 0 ||
+      fs->store->ops->open(fs->store, node, flags & O_ACCMODE, &file) < 0)
+    return 0;
+  bool same = handle_is_same(file.fd, opened->fd);
+  fd_close(file.fd);
+  return same ? 0 : -EBUSY;
+}
+
 static int find_or_serve(struct fs *fs, uint64_t node, int flags, bool granted,
                          struct opened *ret) {
   int code = fs->options.checks_opens ? check_access(fs, node, flags) : 0;
   if (code < 0)
     return code;
-  if (opens_find(fs->opens, node, ret))
-    return check_found(fs, node, flags, granted, ret);
+  if (opens_find(fs->opens, node, ret)) {
+    code = check_same(fs, node, flags, ret);
+    if (code == 0)
+      return check_found(fs, node, flags, granted, ret);
+    opens_let_go(fs->opens, ret);
+    return code;
+  }
   struct store_file file = {.fd = -1};
   code = open_backing(fs, node, flags, &file);
   if (code < 0)
@@ -196,6 +215,7 @@ void fs_open(fuse_req_t request, fuse_ino_t node, struct fuse_file_info *file) {
   } else {
     opens_count(&opened, 1);
     answer_with(fs, &opened, file);
+    file->fh = fs_incarnation(fs, node);
     if (fs_reply_open(request, file) == -ENOENT)
       opens_undo(fs->opens, &opened);
   }
@@ -229,6 +249,7 @@ static void reply_created(fuse_req_t request, uint64_t parent, const struct stor
   struct fuse_entry_param param;
   fs_fill_entry(fs, parent, entry, &param);
   answer_with(fs, &opened, file);
+  file->fh = 0; /* what is made here has a node of its own */
   opens_count(&opened, 1);
   if (fs_reply_create(request, &param, file) == -ENOENT)
     opens_undo(fs->opens, &opened);

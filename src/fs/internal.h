@@ -72,6 +72,10 @@ double fs_attr_timeout(const struct fs *fs, uint64_t node);
  * which the kernel walks the path again. */
 int fs_live_attributes(struct fs *fs, uint64_t node, struct stat *ret);
 
+/* The file handle (fh) of opens of the node: 0 where it is one inode's forever, else one that a later
+ * inode with the same node does not get (store_ops.get_incarnation). */
+uint64_t fs_incarnation(struct fs *fs, uint64_t node);
+
 /* The same for a request that a path walk made: one that lost a race has a second chance (retry.h). */
 int fs_attributes_for(fuse_req_t request, uint64_t node, enum retry_use use, struct stat *ret);
 

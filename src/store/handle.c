@@ -52,6 +52,14 @@ static int read_handle(int dirfd, const char *name, struct handle *ret, int *ret
   return 0;
 }
 
+bool handle_is_same(int a, int b) {
+  struct handle first = {0}, second = {0};
+  int mount_id;
+  return read_handle(a, "", &first, &mount_id) == 0 &&
+         read_handle(b, "", &second, &mount_id) == 0 && first.ino == second.ino &&
+         first.generation == second.generation;
+}
+
 static int open_handle(const struct handle_table *table, const struct handle *handle, int flags,
                        int *ret_fd) {
   union kernel_handle buffer = {.head.handle_bytes = TMPFS_HANDLE_BYTES,

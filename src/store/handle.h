@@ -46,6 +46,9 @@ int handle_open(struct handle_table *table, uint64_t node, int flags, int *ret_f
 /* The inode number that a node has in st_ino; for comparing with a stat. */
 uint64_t handle_ino(struct handle_table *table, uint64_t node);
 
+/* Are both descriptors, of the same tmpfs (whichever it is), those of one inode? */
+bool handle_is_same(int a, int b);
+
 /* The node of a handle, and the handle of a node (0, or -ESTALE for an id that the side table does
  * not have). What the functions above are made of; for tests of what tmpfs cannot be made to do. */
 uint64_t handle_to_node(struct handle_table *table, const struct handle *handle);

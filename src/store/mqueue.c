@@ -164,6 +164,15 @@ static int mqueue_get_attributes(struct store *base, uint64_t node, struct stat 
   return fstatat(fd, "", ret, AT_EMPTY_PATH) < 0 ? -errno : 0;
 }
 
+/* The node is a part of the inode number. */
+static int mqueue_get_incarnation(struct store *base, uint64_t node, uint64_t *ret) {
+  struct stat attributes = {0};
+  int r = mqueue_get_attributes(base, node, &attributes);
+  if (r == 0)
+    *ret = store_mix(STORE_INCARNATION, attributes.st_ino);
+  return r;
+}
+
 /* The queue's own status: a line that the kernel makes, in which only the words are fixed. */
 static int add_status(int fd, struct text *text) {
   char line[STATUS_SIZE + 1];
@@ -304,6 +313,7 @@ static const struct text_kind mqueue_kind = {
     .free = mqueue_free,
     .find = mqueue_find,
     .get_attributes = mqueue_get_attributes,
+    .get_incarnation = mqueue_get_incarnation,
     .get_text = mqueue_get_text,
     .command = mqueue_command,
     .change = mqueue_change,

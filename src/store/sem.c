@@ -129,6 +129,15 @@ static int sem_get_attributes(struct store *base, uint64_t node, struct stat *re
   return r;
 }
 
+/* The node is a part of the inode number; that of the store of objects is the inode. */
+static int sem_get_incarnation(struct store *base, uint64_t node, uint64_t *ret) {
+  struct sem_file file;
+  int r = file_of(sem_of(base), node, &file);
+  if (r == 0)
+    *ret = store_mix(STORE_INCARNATION, file.inner);
+  return r;
+}
+
 static int open_file(struct sem_store *store, uint64_t node, int access, int *ret_fd) {
   struct sem_file file;
   struct store_file opened;
@@ -316,6 +325,7 @@ static const struct text_kind sem_kind = {
     .free = sem_free,
     .find = sem_find,
     .get_attributes = sem_get_attributes,
+    .get_incarnation = sem_get_incarnation,
     .get_text = sem_get_text,
     .command = sem_command,
     .change = sem_change,

@@ -5,7 +5,8 @@
  *
  * A node is a 64-bit name of an inode that stays valid while the inode lives, through renames and
  * after its last unlink while anybody holds it, in any process: STORE_ROOT, or what lookup, create,
- * make and link returned. A node whose inode is gone answers -ESTALE, never another inode. */
+ * make and link returned. A node whose inode is gone answers -ESTALE, never another inode; but where
+ * the kernel gives System V ids out again, see get_incarnation. */
 #pragma once
 
 #include <dirent.h>
@@ -64,6 +65,15 @@ struct store_change {
   struct timespec times[2]; /* access, modification */
 };
 
+/* Part of an incarnation: mixes a number in. Begin with STORE_INCARNATION. */
+#define STORE_INCARNATION UINT64_C(0xcbf29ce484222325) /* FNV-1a, 64 bits */
+
+static inline uint64_t store_mix(uint64_t incarnation, uint64_t number) {
+  for (int i = 0; i < 8; i++, number >>= 8)
+    incarnation = (incarnation ^ (number & 0xff)) * UINT64_C(0x100000001b3);
+  return incarnation ? incarnation : 1;
+}
+
 /* How an opened file's data is reached. */
 struct store_file {
   int fd;          /* owned by the caller; -1: data only through ops->read and ops->write, or, when
@@ -110,6 +120,11 @@ struct store_ops {
    * that the caller has at hand, or -1. */
   int (*change)(struct store *store, uint64_t node, int fd, const struct store_change *change,
                 struct stat *ret);
+
+  /* Tells an inode from an earlier one that had the same node, by what never changes while it lives (who
+   * made it, its size): whoever had that one open has no right to this one. Never 0. NULL: in this
+   * store a node is one inode's forever. */
+  int (*get_incarnation)(struct store *store, uint64_t node, uint64_t *ret);
 
   /* Bytes written to buffer, without a terminating 0. */
   ssize_t (*read_link)(struct store *store, uint64_t node, char *buffer, size_t size);

@@ -46,6 +46,25 @@ int sysv_open_staged(struct sysv_store *store, uint64_t node, int *ret_fd,
   return 0;
 }
 
+/* The segment that it became; -ESTALE when that is gone, also when another one has been given its id since:
+ * what has the file's owner for its creator. The file keeps the owner that it had then. */
+static int find_made(int fd, const struct sysv_record *record, int *ret_id, struct shmid_ds *ret) {
+  struct shmid_ds segment = {0};
+  struct stat file;
+  if (fstat(fd, &file) < 0)
+    return -errno;
+  int r = sysv_stat(record->id, &segment);
+  if (r < 0)
+    return r;
+  if (segment.shm_perm.cuid != file.st_uid || segment.shm_perm.cgid != file.st_gid ||
+      segment.shm_cpid != record->maker || segment.shm_segsz != record->size)
+    return -ESTALE;
+  *ret_id = record->id;
+  if (ret)
+    *ret = segment;
+  return 0;
+}
+
 int sysv_segment_of(struct sysv_store *store, uint64_t node, int *ret_id) {
   if (node == STORE_ROOT)
     return -EISDIR;
@@ -58,10 +77,7 @@ int sysv_segment_of(struct sysv_store *store, uint64_t node, int *ret_id) {
   int r = sysv_open_staged(store, node, &fd, &record);
   if (r < 0)
     return r;
-  if (record.phase != SYSV_MADE)
-    return -ENODATA;
-  *ret_id = record.id;
-  return 0;
+  return record.phase == SYSV_MADE ? find_made(fd, &record, ret_id, NULL) : -ENODATA;
 }
 
 /* Who a thread is, as far as shmget(2) and the creation of files ask. */
@@ -200,13 +216,22 @@ static int stat_segment(int id, struct stat *ret) {
   return r;
 }
 
+static int stat_made(int fd, const struct sysv_record *record, struct stat *ret) {
+  struct shmid_ds segment;
+  int id = -1;
+  int r = find_made(fd, record, &id, &segment);
+  if (r == 0)
+    sysv_fill(id, &segment, ret);
+  return r;
+}
+
 int sysv_stat_staged(struct sysv_store *store, uint64_t node, struct stat *ret) {
   auto_fd int fd = -1;
   struct sysv_record record;
   int r = sysv_open_staged(store, node, &fd, &record);
   if (r < 0)
     return r;
-  return record.phase == SYSV_MADE ? stat_segment(record.id, ret) : stat_file(fd, ret);
+  return record.phase == SYSV_MADE ? stat_made(fd, &record, ret) : stat_file(fd, ret);
 }
 
 /* The file's own attributes, which the segment will have. */
@@ -231,14 +256,16 @@ int sysv_change_staged(struct sysv_store *store, uint64_t node, const struct sto
   int r = sysv_open_staged(store, node, &fd, &record);
   if (r < 0)
     return r;
+  int id = -1;
   if (record.phase == SYSV_MADE) {
-    r = sysv_change_segment(record.id, change);
-    return r < 0 ? r : stat_segment(record.id, ret);
+    r = find_made(fd, &record, &id, NULL);
+    if (r == 0)
+      r = sysv_change_segment(id, change);
+    return r < 0 ? r : stat_segment(id, ret);
   }
   r = change_file(fd, change);
   if (r < 0 || !(change->mask & STORE_CHANGE_SIZE) || change->size == 0)
     return r < 0 ? r : stat_file(fd, ret);
-  int id = -1;
   r = become_segment(store, fd, (size_t)change->size, &id);
   return r < 0 ? r : stat_segment(id, ret);
 }
@@ -308,8 +335,11 @@ ssize_t sysv_read(struct store *base, uint64_t node, void *buffer, size_t size, 
   int r = sysv_open_staged(sysv_of(base), node, &fd, &record);
   if (r < 0)
     return r;
-  if (record.phase == SYSV_MADE)
-    return sysv_read_segment(record.id, buffer, size, offset);
+  if (record.phase == SYSV_MADE) {
+    int id = -1;
+    r = find_made(fd, &record, &id, NULL);
+    return r < 0 ? r : sysv_read_segment(id, buffer, size, offset);
+  }
   ssize_t done = pread(fd, buffer, size, offset);
   return done < 0 ? -errno : done;
 }
@@ -323,8 +353,11 @@ ssize_t sysv_write(struct store *base, uint64_t node, const void *buffer, size_t
   int r = sysv_open_staged(sysv_of(base), node, &fd, &record);
   if (r < 0)
     return r;
-  if (record.phase == SYSV_MADE)
-    return sysv_write_segment(record.id, buffer, size, offset);
+  if (record.phase == SYSV_MADE) {
+    int id = -1;
+    r = find_made(fd, &record, &id, NULL);
+    return r < 0 ? r : sysv_write_segment(id, buffer, size, offset);
+  }
   ssize_t done = pwrite(fd, buffer, size, offset);
   return done < 0 ? -errno : done;
 }

@@ -75,6 +75,31 @@ static int get_statx(struct store *base, uint64_t node, unsigned mask, struct st
   return r;
 }
 
+/* Its own node is an inode's; what became of it is in its record. */
+static int get_incarnation_staged(struct sysv_store *store, uint64_t node, uint64_t *ret) {
+  struct sysv_record record;
+  auto_fd int fd = -1;
+  int r = sysv_open_staged(store, node, &fd, &record);
+  if (r == 0)
+    *ret = STORE_INCARNATION;
+  return r;
+}
+
+static int get_incarnation(struct store *base, uint64_t node, uint64_t *ret) {
+  struct shmid_ds segment;
+  uint64_t incarnation = STORE_INCARNATION;
+  if (!sysv_is_segment(node))
+    return get_incarnation_staged(sysv_of(base), node, ret);
+  int r = sysv_stat(sysv_id(node), &segment);
+  if (r < 0)
+    return r;
+  incarnation = store_mix(incarnation, segment.shm_perm.cuid);
+  incarnation = store_mix(incarnation, segment.shm_perm.cgid);
+  incarnation = store_mix(incarnation, (uint64_t)segment.shm_cpid);
+  *ret = store_mix(incarnation, segment.shm_segsz);
+  return 0;
+}
+
 static int lookup(struct store *base, uint64_t parent, const char *name, struct store_entry *ret) {
   (void)base;
   struct shmid_ds segment;
@@ -205,6 +230,7 @@ static const struct store_ops sysv_ops = {
     .get_attributes = get_attributes,
     .get_statx = get_statx,
     .get_kept_attributes = get_kept_attributes,
+    .get_incarnation = get_incarnation,
     .change = change,
     .read_link = read_link,
     .make = make,

@@ -7,8 +7,9 @@
  *
  * Nodes: a segment's is (shmid | 0x80000000) << 32, whose low 32 bits, all zero, no inode of a tmpfs
  * has. The kernel gives a shmid out again only when the slot that it names has been used some
- * 65,000 times more (ipc/util.c, the sequence number); until then a removed one answers -ESTALE. A
- * staged file's node (see create) is its tmpfs inode's own, by handle.h.
+ * 65,000 times more (ipc/util.c, the sequence number); until then a removed one answers -ESTALE, and then
+ * get_incarnation tells them apart. A staged file's node (see create) is its tmpfs inode's own, by
+ * handle.h.
  *
  * What differs from store.h's general words:
  * - create() does not make the segment, for want of its size. It stages an unnamed file, and the

@@ -126,6 +126,7 @@ static const struct ipc_kind msg_kind = {
             .free = ipc_free,
             .find = ipc_find,
             .get_attributes = ipc_get_attributes,
+            .get_incarnation = ipc_get_incarnation,
             .get_text = msg_get_text,
             .command = msg_command,
             .change = ipc_change,

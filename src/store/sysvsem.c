@@ -103,6 +103,7 @@ static const struct ipc_kind sem_kind = {
             .free = ipc_free,
             .find = ipc_find,
             .get_attributes = ipc_get_attributes,
+            .get_incarnation = ipc_get_incarnation,
             .get_text = sem_get_text,
             .change = ipc_change,
             .remove = ipc_remove,

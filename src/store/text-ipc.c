@@ -98,6 +98,17 @@ int ipc_get_attributes(struct store *store, uint64_t node, struct stat *ret) {
   return 0;
 }
 
+int ipc_get_incarnation(struct store *store, uint64_t node, uint64_t *ret) {
+  struct ipc_object object = {0};
+  int r = object_of(store, node, &object);
+  if (r < 0)
+    return r;
+  uint64_t incarnation = store_mix(STORE_INCARNATION, (uint32_t)object.permissions.__key);
+  incarnation = store_mix(incarnation, object.permissions.cuid);
+  *ret = store_mix(incarnation, object.permissions.cgid);
+  return 0;
+}
+
 int ipc_change(struct store *store, uint64_t node, const struct store_change *change) {
   struct ipc_object object = {0};
   if (change->mask & STORE_CHANGE_TIMES)

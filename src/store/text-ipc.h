@@ -38,6 +38,7 @@ struct store *ipc_store_new(const struct ipc_kind *kind, const struct timespec *
 void ipc_free(struct store *store);
 int ipc_find(struct store *store, const char *name, uint64_t *ret_node);
 int ipc_get_attributes(struct store *store, uint64_t node, struct stat *ret);
+int ipc_get_incarnation(struct store *store, uint64_t node, uint64_t *ret);
 int ipc_change(struct store *store, uint64_t node, const struct store_change *change);
 int ipc_remove(struct store *store, const char *name);
 int ipc_list(struct store *store, uint64_t offset, store_list_fn *fn, void *data);

@@ -164,6 +164,11 @@ static int text_get_attributes(struct store *store, uint64_t node, struct stat *
   return 0;
 }
 
+static int text_get_incarnation(struct store *store, uint64_t node, uint64_t *ret) {
+  int r = check_file(store, node);
+  return r < 0 ? r : kind_of(store)->get_incarnation(store, node, ret);
+}
+
 static int text_lookup(struct store *store, uint64_t parent, const char *name,
                        struct store_entry *ret) {
   struct store_entry entry;
@@ -378,6 +383,7 @@ static const struct store_ops text_ops = {
     .find = text_find,
     .get_attributes = text_get_attributes,
     .get_statx = text_get_statx,
+    .get_incarnation = text_get_incarnation,
     .change = text_change,
     .read_link = text_read_link,
     .make = text_make,

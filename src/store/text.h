@@ -80,6 +80,8 @@ struct text_kind {
   int (*find)(struct store *store, const char *name, uint64_t *ret_node);
   /* Of a file or of STORE_ROOT: mode, owner, times; the rest is put right here. -ESTALE. */
   int (*get_attributes)(struct store *store, uint64_t node, struct stat *ret);
+  /* store_ops.get_incarnation, of a file. */
+  int (*get_incarnation)(struct store *store, uint64_t node, uint64_t *ret);
   int (*get_text)(struct store *store, uint64_t node, struct text *text);
   /* Obeys. NULL: nothing can be written (-EPERM). act: see store.h. */
   int (*command)(struct store *store, uint64_t node, const char *data, size_t size,

@@ -65,18 +65,24 @@ int tree_place_of_directory(const struct tree_store *tree, uint64_t node, struct
   return ret->store ? 0 : -ESTALE;
 }
 
-static bool is_staged(const struct tree_store *tree, uint64_t node) {
-  struct store *posix = tree->branch[TREE_POSIX];
+/* Also when the segment that it became is gone. attributes: the file's own. */
+static bool is_staged(const struct tree_store *tree, uint64_t node, const struct stat *attributes) {
   struct store *sysv = tree->branch[TREE_SYSV];
+  uint64_t incarnation;
+  return attributes->st_nlink == 0 && sysv->ops->get_incarnation(sysv, node, &incarnation) == 0;
+}
+
+static bool is_staged_node(const struct tree_store *tree, uint64_t node) {
+  struct store *posix = tree->branch[TREE_POSIX];
   struct stat attributes;
-  return posix->ops->get_attributes(posix, node, &attributes) == 0 && attributes.st_nlink == 0 &&
-         sysv->ops->get_attributes(sysv, node, &attributes) == 0;
+  return posix->ops->get_attributes(posix, node, &attributes) == 0 &&
+         is_staged(tree, node, &attributes);
 }
 
 int tree_place_of(const struct tree_store *tree, uint64_t node, struct tree_place *ret) {
   int r = tree_place_of_directory(tree, node, ret);
   if (r == 0 && ret->store && ret->store == tree->branch[TREE_POSIX] && !ret->root &&
-      is_staged(tree, node))
+      is_staged_node(tree, node))
     ret->store = tree->branch[TREE_SYSV];
   return r;
 }
@@ -131,7 +137,7 @@ static void fill_top(const struct tree_store *tree, struct stat *ret) {
 static int tree_get_attributes(struct store *base, uint64_t node, struct stat *ret) {
   const struct tree_store *tree = tree_of(base);
   struct store *sysv = tree->branch[TREE_SYSV];
-  struct stat attributes, staged;
+  struct stat attributes;
   struct tree_place place;
   int r = tree_place_of_directory(tree, node, &place);
   if (r < 0)
@@ -145,11 +151,11 @@ static int tree_get_attributes(struct store *base, uint64_t node, struct stat *r
     return r;
   if (place.root)
     attributes.st_ino = text_ino(place.root);
-  else if (attributes.st_nlink == 0 && place.store == tree->branch[TREE_POSIX] &&
-           sysv->ops->get_attributes(sysv, node, &staged) == 0)
-    attributes = staged;
-  *ret = attributes;
-  return 0;
+  else if (place.store == tree->branch[TREE_POSIX] && is_staged(tree, node, &attributes))
+    r = sysv->ops->get_attributes(sysv, node, &attributes);
+  if (r == 0)
+    *ret = attributes;
+  return r;
 }
 
 static int tree_get_kept_attributes(struct store *base, uint64_t node, int fd, struct stat *ret) {
@@ -282,6 +288,17 @@ static int tree_get_statvfs(struct store *base, struct statvfs *ret) {
   return posix->ops->get_statvfs(posix, ret);
 }
 
+static int tree_get_incarnation(struct store *base, uint64_t node, uint64_t *ret) {
+  struct tree_place place;
+  int r = place_of_file(tree_of(base), node, &place);
+  if (r < 0)
+    return r;
+  if (place.store->ops->get_incarnation)
+    return place.store->ops->get_incarnation(place.store, place.node, ret);
+  *ret = STORE_INCARNATION;
+  return 0;
+}
+
 static int tree_flush(struct store *base, uint64_t node) {
   struct tree_place place;
   int r = place_of_file(tree_of(base), node, &place);
@@ -330,6 +347,7 @@ static const struct store_ops tree_ops = {
     .get_attributes = tree_get_attributes,
     .get_statx = tree_get_statx,
     .get_kept_attributes = tree_get_kept_attributes,
+    .get_incarnation = tree_get_incarnation,
     .change = tree_change,
     .read_link = tree_read_link,
     .make = tree_make,

@@ -231,7 +231,8 @@ static int allocate_indirect(const struct lent *lent, int mode, off_t end) {
   int code = mode != 0 ? -EOPNOTSUPP : fs_live_attributes(lent->fs, lent->node, &now);
   if (code < 0 || end <= now.st_size)
     return code;
-  return lent->fs->store->ops->change(lent->fs->store, lent->node, -1, &wish, &now);
+  code = lent->fs->store->ops->change(lent->fs->store, lent->node, -1, &wish, &now);
+  return code == -EPERM ? -ENOSPC : code; /* what was staged has become a segment */
 }
 
 /* Memory past the end would be memory that no size tells of. */

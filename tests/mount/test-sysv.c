@@ -240,6 +240,7 @@ static void test_a_file_becomes_a_segment_at_its_close(void) {
   close_file(dup(fd));
   g_assert_cmpint(shmget(KEY, 5, 0), >=, 0);
   assert_errno(pwrite(fd, "more", 4, 5), ENOSPC);
+  assert_errno(fallocate(fd, 0, 0, 6), ENOSPC);
   put_all(fd, "HE", 2, 0);
   close_file(fd);
   expect_content(path_of(NAME), "HEllo");

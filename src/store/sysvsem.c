@@ -1,6 +1,7 @@
 /* Semaphore sets: the values are read at one moment (GETALL), the rest semaphore by semaphore, for
- * which the kernel has no better call. A value is at most 32,767 (SEMVMX), a process id at most
- * 4,194,304; the columns are wide enough for both. */
+ * which the kernel has no better call: so only for the lines that are read, of a set that may have 32,000.
+ * All lines are equally long: a value is at most 32,767 (SEMVMX), a process id at most 4,194,304, and of more
+ * than 99,999 who wait no more are told. */
 #include "store/sysvsem.h"
 
 #include <errno.h>
@@ -57,6 +58,9 @@ static int sem_set(int id, const struct ipc_perm *permissions) {
   return semctl(id, 0, IPC_SET, (union semun){.buf = &set}) < 0 ? ipc_error(errno) : 0;
 }
 
+#define LINE_SIZE 26 /* bytes, as add_line() makes them */
+#define WAITING_MAX 99999
+
 static int add_line(int id, int number, unsigned value, struct text *text) {
   static const int commands[] = {GETZCNT, GETNCNT, GETPID};
   int answer[G_N_ELEMENTS(commands)];
@@ -65,7 +69,8 @@ static int add_line(int id, int number, unsigned value, struct text *text) {
     if (answer[i] < 0)
       return ipc_error(errno);
   }
-  text_add(text, "%5u %5d %5d %7d\n", value, answer[0], answer[1], answer[2]);
+  text_add(text, "%5u %5d %5d %7d\n", value, MIN(answer[0], WAITING_MAX),
+           MIN(answer[1], WAITING_MAX), answer[2]);
   return 0;
 }
 
@@ -73,7 +78,9 @@ static int add_lines(int id, unsigned short *values, unsigned long count, struct
   int r = 0;
   if (semctl(id, 0, GETALL, (union semun){.array = values}) < 0)
     return ipc_error(errno);
-  for (unsigned long i = 0; i < count && r == 0; i++)
+  size_t first = text->from / LINE_SIZE, after = text->to / LINE_SIZE + 1;
+  text->start = first * LINE_SIZE;
+  for (size_t i = first; i < MIN(count, after) && r == 0; i++)
     r = add_line(id, (int)i, values[i], text);
   return r;
 }

@@ -349,7 +349,7 @@ static int text_remove_xattr(struct store *store, uint64_t node, const char *nam
 
 static ssize_t text_read(struct store *store, uint64_t node, void *buffer, size_t size,
                          off_t offset) {
-  struct text text = {0};
+  struct text text = {.from = (size_t)MAX(offset, 0), .to = (size_t)MAX(offset, 0) + size};
   int r = check_file(store, node);
   if (r == 0)
     r = kind_of(store)->get_text(store, node, &text);
@@ -358,10 +358,11 @@ static ssize_t text_read(struct store *store, uint64_t node, void *buffer, size_
   g_autofree char *data = text.data;
   if (r < 0)
     return r;
-  if (offset < 0 || (uint64_t)offset >= text.length)
+  size_t before = text.from - text.start;
+  if (before >= text.length)
     return 0;
-  size = MIN(size, text.length - (size_t)offset);
-  memcpy(buffer, data + offset, size);
+  size = MIN(size, text.length - before);
+  memcpy(buffer, data + before, size);
   return (ssize_t)size;
 }
 

@@ -57,11 +57,13 @@ uint64_t text_ino(uint64_t node);
 /* What statx(2) has that stat(2) has as well. */
 void text_to_statx(const struct stat *from, unsigned mask, struct statx *ret);
 
-/* A text in the making. */
+/* A text in the making. Whoever knows where the reader's part is may make that alone. */
 struct text {
   char *data;
   size_t length, room;
-  int error; /* -ENOMEM: the rest was lost */
+  int error;       /* -ENOMEM: the rest was lost */
+  size_t from, to; /* the part that is asked for */
+  size_t start;    /* where in the whole the data begins, at most `from` */
 };
 
 /* Appends; a piece of more than 255 bytes is cut off there. */

@@ -96,6 +96,21 @@ static void tells_of_each_semaphore(struct fixture *f, gconstpointer data) {
   g_assert_cmpint(waitpid(for_more, NULL, 0), ==, for_more);
 }
 
+/* Wherever a read begins and ends, it is a part of the whole. */
+static void check_parts(struct store *store, uint64_t node, const char *whole, size_t length) {
+  static const size_t sizes[] = {1, 25, 26, 27, 5000};
+  char part[5000];
+  for (size_t i = 0; i < G_N_ELEMENTS(sizes); i++) {
+    for (size_t at = 0; at < length + 60; at += at == 60 ? length - 120 : 1) {
+      size_t expected = MIN(sizes[i], length - MIN(at, length));
+      ssize_t got = store->ops->read(store, node, part, sizes[i], (off_t)at);
+      g_assert_cmpint((int)got, ==, (int)expected);
+      g_assert_cmpint(memcmp(part, whole + at, expected), ==, 0);
+    }
+  }
+  g_assert_cmpint((int)store->ops->read(store, node, part, 1, INT64_MAX), ==, 0);
+}
+
 /* More than one read: the lines must not be torn, and come in reasonable time. */
 static void reads_a_large_set(struct fixture *f, gconstpointer data) {
   const int count = 5000;
@@ -108,6 +123,7 @@ static void reads_a_large_set(struct fixture *f, gconstpointer data) {
   g_autofree char *buffer = g_malloc(1 << 20);
   ssize_t length = f->sem->ops->read(f->sem, node, buffer, 1 << 20, 0);
   g_assert_cmpint((int)length, ==, count * 26);
+  check_parts(f->sem, node, buffer, (size_t)length);
   g_assert_cmpint(strncmp(buffer + length - 26, "32767 ", 6), ==, 0);
   remove_set(id);
 }

@@ -145,24 +145,31 @@ static ssize_t write_at(const struct lent *lent, const char *data, size_t size, 
   return length < 0 ? -errno : length;
 }
 
-static bool is_there(const struct lent *lent, const char *data, size_t size, off_t offset) {
+/* How many of the bytes are there, from the first on. */
+static size_t count_there(const struct lent *lent, const char *data, size_t size, off_t offset) {
   char there[COMPARE_SIZE];
-  while (size > 0) {
-    ssize_t length = read_at(lent, there, MIN(size, sizeof there), offset);
-    if (length <= 0 || memcmp(there, data, (size_t)length) != 0)
-      return false;
-    data += length;
-    size -= (size_t)length;
-    offset += length;
+  size_t same = 0;
+  while (same < size) {
+    ssize_t length = read_at(lent, there, MIN(size - same, sizeof there), offset + (off_t)same);
+    ssize_t i = 0;
+    while (i < length && there[i] == data[same])
+      i++, same++;
+    if (length <= 0 || i < length)
+      break;
   }
-  return true;
+  return same;
 }
 
-/* How much of what is to be appended the first run may have written: all, unless a limit cut it. */
-static size_t written_before(const struct lent *lent, size_t size, off_t end, uint64_t before) {
-  if (!limits_data(lent->fs) || (uint64_t)end <= before)
-    return size;
-  return MIN(size, (size_t)((uint64_t)end - before));
+/* What the first run wrote of it before it ended: all; or as much as a limit let it; or, killed in the
+ * midst of writing, whole pages of the file. */
+static size_t written_before(const struct lent *lent, const char *data, size_t size, off_t end) {
+  uint64_t before;
+  if (!journal_again(&before))
+    return 0;
+  size_t there = count_there(lent, data, size, (off_t)before);
+  size_t page = (size_t)sysconf(_SC_PAGESIZE);
+  bool limited = limits_data(lent->fs) && before + there == (uint64_t)end;
+  return there == size || limited || (before + there) % page == 0 ? there : 0;
 }
 
 static ssize_t append_end(const struct lent *lent, const char *data, size_t size) {
@@ -176,25 +183,27 @@ static ssize_t append_end(const struct lent *lent, const char *data, size_t size
   return length < 0 ? -errno : length;
 }
 
+static ssize_t append_rest(const struct lent *lent, const char *data, size_t size, off_t end) {
+  if (lent->opened.fixed || lent->fd < 0)
+    return write_at(lent, data, size, end);
+  return append_end(lent, data, size);
+}
+
 /* The end is where the file ends now, whatever the kernel believes: the native side may have
  * written. Not to be done twice: what the first run wrote begins where the file ended before. */
 static ssize_t append(const struct lent *lent, const char *data, size_t size) {
   off_t end = 0;
-  uint64_t before;
   int code = size_of(lent, &end);
   if (code < 0)
     return code;
-  if (journal_again(&before)) {
-    size_t there = written_before(lent, size, end, before);
-    if (is_there(lent, data, there, (off_t)before))
-      return (ssize_t)there;
-  }
+  size_t there = written_before(lent, data, size, end);
+  if (there > 0 && there == size)
+    return (ssize_t)size;
   code = journal_start(lent->fs->state, (uint64_t)end);
   if (code < 0)
     return code;
-  if (lent->opened.fixed || lent->fd < 0)
-    return write_at(lent, data, size, end);
-  return append_end(lent, data, size);
+  ssize_t length = append_rest(lent, data + there, size - there, end);
+  return length < 0 && there == 0 ? length : (ssize_t)there + MAX(length, 0);
 }
 
 /* Neither a descriptor, as staged files have one too, nor a fixed size. */

@@ -22,6 +22,11 @@ setup() {
     disturbed kill_while 0.05 "$PROGRAMS/fsx" "$MNT/file" --seconds 4 "${MMAP[@]}"
 }
 
+@test "what is appended through the daemon is there once, although workers are killed" {
+    mount_start size=100m # or the kernel would append
+    disturbed kill_while 0.02 "$PYTHON" "$CRASH/append.py" "$MNT/file" 4
+}
+
 @test "a mapping held by a Python program is one memory with the raw side through all kills" {
     without_passthrough && return 0 # there are no shared mappings
     mount_start

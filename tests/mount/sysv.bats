@@ -215,6 +215,11 @@ database_stop() {
     [ -z "$(ls "$MNT")" ]
 }
 
+@test "what is appended before there is a segment is there once, although workers are killed" {
+    mount_start
+    disturbed kill_while 0.02 "$PYTHON" "$CRASH/append.py" "$MNT/$KEY" 4
+}
+
 @test "nothing fails while the program is replaced" {
     mount_start
     disturbed reload_while 0.5 "$PYTHON" "$HERE/python/segments.py" "$MNT" 4

@@ -46,6 +46,8 @@ int sysv_remove(int id);
 /* An ordinary descriptor of its memory, O_RDWR; or 0 with -1 where there is none to be had. -EACCES
  * when this process may not attach it, for writing with access O_RDWR, else for reading. */
 int sysv_descriptor(int id, int access, int *ret_fd);
+/* Does the machine have huge pages, used or not? */
+bool sysv_huge_pages_exist(void);
 /* Is it made of huge pages? -errno when that cannot be found out. */
 int sysv_is_huge(int id);
 

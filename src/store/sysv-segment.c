@@ -148,7 +148,7 @@ static int attach(int id, int flags, char **ret_memory) {
 }
 
 /* "Hugetlb" counts the pages of all sizes, in kB, free ones included. */
-static bool machine_has_huge_pages(void) {
+bool sysv_huge_pages_exist(void) {
   FILE *file = fopen("/proc/meminfo", "re");
   if (!file)
     return true;
@@ -222,7 +222,7 @@ int sysv_descriptor(int id, int access, int *ret_fd) {
 }
 
 int sysv_is_huge(int id) {
-  if (!machine_has_huge_pages())
+  if (!sysv_huge_pages_exist())
     return 0;
   auto_fd int fd = -1;
   int r = open_file(id, &fd);

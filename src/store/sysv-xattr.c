@@ -1,7 +1,8 @@
 /* What else the kernel knows of a segment, as extended attributes that cannot be written. Each is text;
  * times are seconds since 1970, 0 for never; sizes are bytes. All but "hugetlb" are read without
  * touching the segment; that one attaches it for a moment, where the machine has huge pages at all.
- * Resident and swapped bytes are what /proc/sysvipc/shm says, and left out where it does not. */
+ * Resident and swapped bytes are what /proc/sysvipc/shm says, and left out where it does not. That file
+ * is all segments, and dear: so it is not read for a list of names, which `ls -l` asks for of each. */
 #include "store/sysv-internal.h"
 
 #include <errno.h>
@@ -12,6 +13,8 @@
 #define SEGMENTS "/proc/sysvipc/shm"
 #define VALUE_SIZE 64 /* two numbers of 20 digits and what is between */
 
+/* Is there a value? */
+typedef bool exists_fn(int id, const struct shmid_ds *segment);
 typedef int value_fn(int id, const struct shmid_ds *segment, char ret[VALUE_SIZE]);
 
 static int print(char ret[VALUE_SIZE], long long value) {
@@ -112,16 +115,26 @@ static int get_swap(int id, const struct shmid_ds *segment, char ret[VALUE_SIZE]
   return r < 0 ? r : print(ret, swap);
 }
 
+static bool has_swap(int id, const struct shmid_ds *segment) {
+  (void)id, (void)segment;
+  return access(SEGMENTS, R_OK) == 0;
+}
+
+static bool has_rss(int id, const struct shmid_ds *segment) {
+  char value[VALUE_SIZE];
+  return sysv_huge_pages_exist() ? get_rss(id, segment, value) == 0 : has_swap(id, segment);
+}
+
 /* hugetlb last: a tool that reads them all has read the times by then. */
 static const struct {
   const char *name;
   value_fn *get;
-  bool may_lack;
+  exists_fn *exists; /* NULL: always */
 } table[] = {
-    {"key", get_key, false},     {"shmid", get_shmid, false},     {"nattch", get_nattch, false},
-    {"cpid", get_cpid, false},   {"lpid", get_lpid, false},       {"atime", get_atime, false},
-    {"dtime", get_dtime, false}, {"creator", get_creator, false}, {"locked", get_locked, false},
-    {"rss", get_rss, true},      {"swap", get_swap, true},        {"hugetlb", get_hugetlb, false},
+    {"key", get_key, NULL},     {"shmid", get_shmid, NULL},     {"nattch", get_nattch, NULL},
+    {"cpid", get_cpid, NULL},   {"lpid", get_lpid, NULL},       {"atime", get_atime, NULL},
+    {"dtime", get_dtime, NULL}, {"creator", get_creator, NULL}, {"locked", get_locked, NULL},
+    {"rss", get_rss, has_rss},  {"swap", get_swap, has_swap},   {"hugetlb", get_hugetlb, NULL},
 };
 
 static ssize_t give(const void *value, size_t length, void *buffer, size_t size) {
@@ -169,10 +182,10 @@ ssize_t sysv_list_xattr(struct store *base, uint64_t node, char *list, size_t si
   int r = segment_of(base, node, &id, &segment);
   if (r < 0)
     return r == -ENODATA ? 0 : r;
-  char names[G_N_ELEMENTS(table) * VALUE_SIZE], value[VALUE_SIZE];
+  char names[G_N_ELEMENTS(table) * VALUE_SIZE];
   size_t length = 0;
   for (size_t i = 0; i < G_N_ELEMENTS(table); i++)
-    if (!table[i].may_lack || table[i].get(id, &segment, value) == 0)
+    if (!table[i].exists || table[i].exists(id, &segment))
       length +=
           (size_t)snprintf(names + length, sizeof(names) - length, PREFIX "%s", table[i].name) + 1;
   return give(names, length, list, size);

@@ -152,7 +152,10 @@ static int link_once(struct fs *fs, uint64_t node, uint64_t parent, const char *
 void fs_link(fuse_req_t request, fuse_ino_t node, fuse_ino_t parent, const char *name) {
   struct fs *fs = fs_of(request);
   struct store_entry entry = {0};
+  bool granted = retry_grants(fs->retry, request, node, RETRY_ACTION);
   int code = link_once(fs, node, parent, name, &entry);
+  if (granted)
+    code = retry_result(code); /* a file without a name gets no other one natively either */
   reply_entry(request, fs_missing(fs, parent, code), parent, &entry);
 }
 

@@ -11,14 +11,15 @@
 
 #define CHANCES 16 /* walks at once; one more takes the oldest's place */
 
+#define LOOKED (1u << RETRY_ATTRIBUTES | 1u << RETRY_ACTION) /* the walk has arrived */
+
 struct chance {
   pid_t thread;  /* 0: free */
   uint64_t id;   /* which of the thread's chances this is; never 0 */
   uint64_t node; /* 0: the LOOKUP is still to come */
   int fd;        /* keeps the node alive; -1 */
   bool missed;   /* a LOOKUP has found nothing */
-  bool looked;   /* its GETATTR has been answered … */
-  bool acted;    /* … and what the walk was for */
+  unsigned uses; /* 1 << enum retry_use, of what has been answered */
   int64_t since; /* us, CLOCK_MONOTONIC */
 };
 
@@ -140,17 +141,17 @@ bool retry_found(struct retry *retry, fuse_req_t request, uint64_t node) {
     return true;
   pthread_mutex_lock(&retry->lock);
   struct chance *chance = chance_of(retry, fuse_req_ctx(request)->pid);
-  int code = chance && !chance->looked ? hold(retry, chance, node) : 0;
+  int code = chance && !(chance->uses & LOOKED) ? hold(retry, chance, node) : 0;
   pthread_mutex_unlock(&retry->lock);
   return code != -ESTALE;
 }
 
-/* A walk asks for the attributes once at most, and then acts. The node stays held until the chance
+/* A walk asks for each of these once at most, and then acts. The node stays held until the chance
  * expires, because it has yet to be opened. */
 static bool use_up(struct chance *chance, enum retry_use use) {
-  bool granted = use == RETRY_ACTION ? !chance->acted : !chance->looked && !chance->acted;
-  chance->looked = true;
-  chance->acted |= use == RETRY_ACTION;
+  unsigned bit = 1u << use;
+  bool granted = !(chance->uses & (bit | 1u << RETRY_ACTION));
+  chance->uses |= bit;
   return granted;
 }
 

@@ -25,9 +25,9 @@ void retry_free(struct retry *retry);
 /* The thread is being answered with ESTALE. */
 void retry_arm(struct retry *retry, fuse_req_t request);
 
-/* A request of a thread (by its id, as in the message) begins, that is neither a LOOKUP nor a GETATTR.
- * Those two belong to a walk; what comes after them is what it was for, and ends its chance. Returns which
- * chance that is, 0 for none. */
+/* A request of a thread (by its id, as in the message) begins, that is neither a LOOKUP nor a GETATTR,
+ * READLINK or GETXATTR. Those belong to a walk; what comes after them is what it was for, and ends its chance.
+ * Returns which chance that is, 0 for none. */
 uint64_t retry_begin_action(struct retry *retry, pid_t thread);
 
 /* The request has been answered, so the thread may be on its next walk by now: only the chance with this
@@ -44,6 +44,8 @@ bool retry_found(struct retry *retry, fuse_req_t request, uint64_t node);
 
 enum retry_use {
   RETRY_ATTRIBUTES, /* GETATTR: for the permission, and for stat() itself */
+  RETRY_LIST,       /* the ACL: for the permission, and for getfacl() itself */
+  RETRY_CAPABILITY, /* security.capability, which the kernel wants to know before chown and truncate */
   RETRY_ACTION,     /* what the path was walked for */
 };
 

@@ -49,6 +49,12 @@ static bool is_forget(const struct wire_in_header *header) {
   return header->opcode == WIRE_FORGET || header->opcode == WIRE_BATCH_FORGET;
 }
 
+/* What the kernel sends on its way to what a path was walked for. */
+static bool is_of_walk(const struct wire_in_header *header) {
+  return header->opcode == WIRE_LOOKUP || header->opcode == WIRE_GETATTR ||
+         header->opcode == WIRE_READLINK || header->opcode == WIRE_GETXATTR;
+}
+
 void fs_process(struct fs *fs, const struct fuse_buf *message) {
   struct wire_in_header header;
   if (message->size < sizeof header)
@@ -62,8 +68,7 @@ void fs_process(struct fs *fs, const struct fuse_buf *message) {
   if (header.opcode == WIRE_INIT)
     state_keep_init(fs->state, message->mem, message->size);
 
-  bool walks = header.opcode == WIRE_LOOKUP || header.opcode == WIRE_GETATTR;
-  uint64_t chance = walks ? 0 : retry_begin_action(fs->retry, (pid_t)header.pid);
+  uint64_t chance = is_of_walk(&header) ? 0 : retry_begin_action(fs->retry, (pid_t)header.pid);
   unsigned char reply[WIRE_REPLY_KEPT];
   size_t size;
   if (journal_take(fs->state, &header, reply, &size))

@@ -27,9 +27,10 @@ static int make_room(size_t size, char **ret_value) {
   return size > 0 && !*ret_value ? -ENOMEM : 0;
 }
 
-static int prepare(fuse_req_t request, uint64_t node, size_t size, char **ret_value) {
+static int prepare(fuse_req_t request, uint64_t node, enum retry_use use, size_t size,
+                   char **ret_value) {
   struct stat attributes;
-  int code = fs_attributes_for(request, node, RETRY_ACTION, &attributes);
+  int code = fs_attributes_for(request, node, use, &attributes);
   return code < 0 ? code : make_room(size, ret_value);
 }
 
@@ -39,10 +40,17 @@ static ssize_t unless_removed(fuse_req_t request, uint64_t node, ssize_t length,
   return length == -ESTALE && removed_find(fs_of(request)->removed, node, NULL) ? none : length;
 }
 
+/* What the kernel asks of itself, before it does what was asked of it. */
+static enum retry_use use_of(const char *name) {
+  if (strcmp(name, XATTR_NAME_POSIX_ACL_ACCESS) == 0)
+    return RETRY_LIST;
+  return strcmp(name, XATTR_NAME_CAPS) == 0 ? RETRY_CAPABILITY : RETRY_ACTION;
+}
+
 void fs_getxattr(fuse_req_t request, fuse_ino_t node, const char *name, size_t size) {
   struct store *store = store_of(request);
   g_autofree char *value = NULL;
-  ssize_t length = prepare(request, node, size, &value);
+  ssize_t length = prepare(request, node, use_of(name), size, &value);
   if (length == 0)
     length = node == STORE_ROOT && is_status(name)
                  ? status_get(fs_of(request), name, value, size)
@@ -86,7 +94,7 @@ static ssize_t list_shown(fuse_req_t request, fuse_ino_t node, char *list, size_
 void fs_listxattr(fuse_req_t request, fuse_ino_t node, size_t size) {
   struct store *store = store_of(request);
   g_autofree char *list = NULL;
-  ssize_t length = prepare(request, node, size, &list);
+  ssize_t length = prepare(request, node, RETRY_ACTION, size, &list);
   if (length == 0)
     length = fuse_req_ctx(request)->uid == 0 ? store->ops->list_xattr(store, node, list, size)
                                              : list_shown(request, node, list, size);

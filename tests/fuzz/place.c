@@ -5,12 +5,14 @@
 #include <err.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <linux/fs.h>
 #include <mqueue.h>
 #include <sched.h>
 #include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/ipc.h>
 #include <sys/mount.h>
 #include <sys/msg.h>
@@ -61,9 +63,33 @@ int place_directory(void) {
 static int remove_one(const char *path, const struct stat *attributes, int type,
                       struct FTW *where) {
   (void)attributes, (void)type;
-  if (where->level > 0 && remove(path) < 0)
-    err(1, "%s cannot be removed", path);
+  return where->level > 0 && remove(path) < 0;
+}
+
+/* What chattr(1) protects cannot be removed, nor what is in it. */
+static int unprotect(const char *path, const struct stat *attributes, int type, struct FTW *where) {
+  (void)attributes, (void)where;
+  int none = 0;
+  int fd = type == FTW_F || type == FTW_D ? open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC) : -1;
+  if (fd >= 0) {
+    ioctl(fd, FS_IOC_SETFLAGS, &none);
+    close(fd);
+  }
   return 0;
+}
+
+static int walk(__nftw_func_t visit, int flags) {
+  return nftw(PLACE_DIRECTORY, visit, TREE_FDS, flags | FTW_PHYS | FTW_MOUNT);
+}
+
+/* The directory itself, which is not removed, may be protected without anything in it. */
+static void remove_all(void) {
+  int flags = 0;
+  bool whole = ioctl(directory, FS_IOC_GETFLAGS, &flags) < 0 || flags == 0;
+  if (whole && walk(remove_one, FTW_DEPTH) == 0)
+    return;
+  if (walk(unprotect, 0) != 0 || walk(remove_one, FTW_DEPTH) != 0)
+    err(1, PLACE_DIRECTORY " cannot be emptied");
 }
 
 /* By index in the kernel's table, so that those without a key go as well. */
@@ -110,8 +136,7 @@ static void make_semaphore(void) {
 
 void place_reset(void) {
   umask(0);
-  if (nftw(PLACE_DIRECTORY, remove_one, TREE_FDS, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) < 0)
-    err(1, PLACE_DIRECTORY);
+  remove_all();
   if (fchown(directory, 0, 0) < 0 || fchmod(directory, 01777) < 0)
     err(1, PLACE_DIRECTORY);
   make_semaphore();

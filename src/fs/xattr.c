@@ -131,18 +131,32 @@ static int check_setter(fuse_req_t request, const char *name, const struct stat 
   return is_acl(name) ? fs_check_owner(request, now, CAP_FOWNER) : 0;
 }
 
-/* A new ACL takes the set-group-ID bit from those who are not in the group, as chmod(2) does. */
+/* A new ACL, and the end of one, take the set-group-ID bit from those who are not in the group, as
+ * chmod(2) does. Returns whether the capability that keeps it was put in effect. */
+static bool begin_acl(fuse_req_t request, const char *name, const struct stat *now) {
+  const struct fuse_ctx *caller = fuse_req_ctx(request);
+  if (!is_acl(name) || !(now->st_mode & S_ISGID))
+    return false;
+  /* Without privilege the daemon is the user, and the kernel judges by that. */
+  privilege_assume(caller->uid, caller->gid, caller->umask);
+  return fs_keeps_setgid(request, now) && privilege_keep_setid(true) == 0;
+}
+
 static int set_xattr(fuse_req_t request, uint64_t node, const char *name, const char *value,
                      size_t size, int flags, const struct stat *now) {
   struct store *store = store_of(request);
-  const struct fuse_ctx *caller = fuse_req_ctx(request);
-  bool keeps = false;
-  if (is_acl(name) && (now->st_mode & S_ISGID)) {
-    /* Without privilege the daemon is the user, and the kernel judges by that. */
-    privilege_assume(caller->uid, caller->gid, caller->umask);
-    keeps = fs_keeps_setgid(request, now) && privilege_keep_setid(true) == 0;
-  }
+  bool keeps = begin_acl(request, name, now);
   int code = store->ops->set_xattr(store, node, name, value, size, flags);
+  if (keeps)
+    privilege_keep_setid(false);
+  return code;
+}
+
+static int remove_xattr(fuse_req_t request, uint64_t node, const char *name,
+                        const struct stat *now) {
+  struct store *store = store_of(request);
+  bool keeps = begin_acl(request, name, now);
+  int code = store->ops->remove_xattr(store, node, name);
   if (keeps)
     privilege_keep_setid(false);
   return code;
@@ -180,7 +194,7 @@ void fs_removexattr(fuse_req_t request, fuse_ino_t node, const char *name) {
   if (code == 0)
     code = begin(fs, node, name, &again, &before);
   if (code == 0)
-    code = fs->store->ops->remove_xattr(fs->store, node, name);
+    code = remove_xattr(request, node, name, &attributes);
   if (code == -ENODATA && again && before)
     code = 0;
   fs_reply(request, code);

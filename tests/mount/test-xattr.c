@@ -243,6 +243,10 @@ static void put_list_outside(const struct place *place) {
   as_user(OTHER_USER, OTHER_USER, put_list, place);
 }
 
+static void end_list(const struct place *place) {
+  g_assert_no_errno(removexattr(at(place, "d"), ACCESS_LIST));
+}
+
 /* The set-group-ID bit stays with those who are in the group. */
 static void lists_and_set_group_id(const struct place *place) {
   const struct {
@@ -255,8 +259,14 @@ static void lists_and_set_group_id(const struct place *place) {
     g_assert_no_errno(chmod(at(place, "d"), 02770));
     cases[i].put(place);
     g_assert_cmpuint(status_at(at(place, "d")).st_mode & 07777, ==, cases[i].mode);
-    g_assert_no_errno(removexattr(at(place, "d"), ACCESS_LIST));
+    g_assert_no_errno(chmod(at(place, "d"), 02770));
+    end_list(place);
+    g_assert_cmpuint(status_at(at(place, "d")).st_mode & 07777, ==, 02770);
   }
+  put_list(place);
+  g_assert_no_errno(chmod(at(place, "d"), 02770));
+  as_user(OTHER_USER, OTHER_USER, end_list, place);
+  g_assert_cmpuint(status_at(at(place, "d")).st_mode & 07777, ==, 0770);
   remove_folder(at(place, "d"));
 }
 

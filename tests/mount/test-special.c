@@ -154,6 +154,28 @@ static void sockets(const struct place *place) {
   remove_file(at(place, "s"));
 }
 
+/* The kernel connects by the inode, of which each side has its own. */
+static void each_side_has_its_own(const struct place *place) {
+  struct sockaddr_un here = address(place, "s");
+  int server = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  int client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  g_assert_no_errno(bind(server, (struct sockaddr *)&here, sizeof here));
+  g_assert_no_errno(listen(server, 1));
+  g_assert_no_errno(chdir(place->native));
+  assert_errno(connect(client, (struct sockaddr *)&here, sizeof here), ECONNREFUSED);
+  g_assert_no_errno(chdir(place->directory));
+  g_assert_no_errno(connect(client, (struct sockaddr *)&here, sizeof here));
+  g_assert_no_errno(chdir("/"));
+  g_assert_no_errno(mkfifo(at(place, "f"), 0600));
+  int reader = open_file(at(place, "f"), O_RDONLY | O_NONBLOCK, 0);
+  assert_errno(open(native_at(place, "f"), O_WRONLY | O_NONBLOCK), ENXIO);
+  close_file(reader);
+  close_file(client);
+  close_file(server);
+  remove_file(at(place, "f"));
+  remove_file(at(place, "s"));
+}
+
 static void devices(const struct place *place) {
   char bytes[4] = "full";
   g_assert_no_errno(mknod(at(place, "zero"), S_IFCHR | 0666, makedev(1, 5)));
@@ -222,6 +244,7 @@ static const struct check checks[] = {
     {"a pipe that is open and has lost its name", pipe_without_name, 0},
     {"many pipes lose their names while one is held", many_pipes_without_name, 0},
     {"sockets", sockets, 0},
+    {"pipes and sockets connect on one side", each_side_has_its_own, CHECK_MOUNTED},
     {"devices", devices, 0},
     {"mknod makes plain files", plain_nodes, 0},
     {"looking at pipes and sockets opens nothing", looking_does_not_open, 0},

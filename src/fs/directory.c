@@ -55,7 +55,7 @@ static void end_listing(struct fs *fs) {
 void fs_opendir(fuse_req_t request, fuse_ino_t node, struct fuse_file_info *file) {
   struct fs *fs = fs_of(request);
   struct stat attributes;
-  int code = fs_live_attributes(fs, node, &attributes);
+  int code = fs_attributes_for(request, node, RETRY_ACTION, &attributes);
   if (code < 0) {
     fs_reply(request, code);
     return;
@@ -107,7 +107,7 @@ void fs_readdir(fuse_req_t request, fuse_ino_t node, size_t size, off_t offset,
   struct listing listing = {.request = request, .buffer = buffer, .size = size};
   int code = store->ops->list(store, node, (uint64_t)offset, add_name, &listing);
   if (code < 0 && listing.used == 0)
-    fs_reply(request, code);
+    fs_reply(request, code == -ESTALE ? -ENOENT : code); /* as any removed directory's is */
   else
     fuse_reply_buf(request, buffer, listing.used);
 }

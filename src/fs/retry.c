@@ -11,8 +11,6 @@
 
 #define CHANCES 16 /* walks at once; one more takes the oldest's place */
 
-#define LOOKED (1u << RETRY_ATTRIBUTES | 1u << RETRY_ACTION) /* the walk has arrived */
-
 struct chance {
   pid_t thread;  /* 0: free */
   uint64_t id;   /* which of the thread's chances this is; never 0 */
@@ -122,17 +120,18 @@ void retry_missed(struct retry *retry, fuse_req_t request) {
   pthread_mutex_unlock(&retry->lock);
 }
 
-/* Holds what the walk has found. A walk looks a name up twice when it leads elsewhere now (once to
- * find that out), and the last one counts. Under the lock. */
+/* Holds what the walk has found: each directory, each link, and last what it leads to. A walk looks a name
+ * up twice when it leads elsewhere now (once to find that out), and the last one counts. That prolongs
+ * nothing: a thread might only ever walk and ask for attributes. Under the lock. */
 static int hold(struct retry *retry, struct chance *chance, uint64_t node) {
   struct store_file file = {.fd = -1};
-  int code = retry->store->ops->open(retry->store, node, O_PATH, &file);
+  int code = retry->store->ops->open(retry->store, node, STORE_HOLD, &file);
   if (code < 0)
     return code;
   fd_close(chance->fd);
   chance->fd = file.fd;
   chance->node = node;
-  chance->since = now_us();
+  chance->uses = 0;
   return 0;
 }
 
@@ -141,7 +140,7 @@ bool retry_found(struct retry *retry, fuse_req_t request, uint64_t node) {
     return true;
   pthread_mutex_lock(&retry->lock);
   struct chance *chance = chance_of(retry, fuse_req_ctx(request)->pid);
-  int code = chance && !(chance->uses & LOOKED) ? hold(retry, chance, node) : 0;
+  int code = chance ? hold(retry, chance, node) : 0;
   pthread_mutex_unlock(&retry->lock);
   return code != -ESTALE;
 }

@@ -22,14 +22,14 @@ int posix_open(struct store *base, uint64_t node, int access, struct store_file 
   struct stat attributes;
   auto_fd int fd = -1;
   int r = 0;
-  if (access == O_PATH) {
+  if (access == O_PATH || access == STORE_HOLD) {
     r = posix_node_open(store, node, O_PATH, &fd);
     if (r == 0 && fstatat(fd, "", &attributes, AT_EMPTY_PATH) < 0)
       r = -errno;
   } else {
     r = posix_node_stat(store, node, &attributes);
   }
-  if (r == 0)
+  if (r == 0 && access != STORE_HOLD)
     r = check_regular(attributes.st_mode);
   if (r == 0 && fd < 0)
     r = posix_node_open(store, node, access, &fd);

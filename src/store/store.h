@@ -10,6 +10,7 @@
 #pragma once
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
@@ -18,6 +19,9 @@
 #include <time.h>
 
 #define STORE_ROOT UINT64_C(1) /* FUSE_ROOT_ID */
+
+/* What open() is asked for that is only to keep an inode from going: of any kind that can be. */
+#define STORE_HOLD (O_PATH | O_NOFOLLOW)
 
 struct statx;
 
@@ -152,7 +156,7 @@ struct store_ops {
   /* Opens a regular file. access: O_RDONLY, O_WRONLY or O_RDWR (what the descriptor must allow), or
    * O_PATH (enough for a passthrough registration, as O_RDONLY is; a descriptor open for writing
    * would make the native side's execve() fail with ETXTBSY). What may only be appended to (chattr +a)
-   * is opened for writing with O_APPEND. */
+   * is opened for writing with O_APPEND. STORE_HOLD: what is no regular file may be opened as well. */
   int (*open)(struct store *store, uint64_t node, int access, struct store_file *ret_file);
 
   /* A descriptor of a directory, O_RDONLY, for fsync and the like. */

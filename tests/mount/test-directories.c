@@ -4,6 +4,7 @@
 #include <stdalign.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 
 #include "harness.h"
@@ -344,6 +345,44 @@ static void move_between_folders(const struct place *place) {
   remove_folder(at(place, "e"));
 }
 
+#define REPLACEMENTS 3000
+
+static void replace_all(int socket, const void *data) {
+  g_assert_no_errno(chdir(data));
+  talk_hear(socket);
+  for (int i = 0; i < REPLACEMENTS; i++) {
+    g_assert_no_errno(mkdir("next", 0755));
+    g_assert_no_errno(rename("next", "a"));
+    g_assert_no_errno(symlink("a", "next"));
+    g_assert_no_errno(rename("next", "link"));
+  }
+  talk_tell(socket, 'd');
+}
+
+/* A folder that another takes the place of (a link likewise) is always there. A process that waits too
+ * long for a processor may be told otherwise, which must be rare. */
+static void replaced_without_a_pause(const struct place *place) {
+  g_autofree char *native = g_path_get_dirname(native_at(place, "a"));
+  g_autofree char *folder = g_strdup(at(place, "a")), *link = g_strdup(at(place, "link"));
+  unsigned looks = 0, failures = 0;
+  struct stat status;
+  char told, target[8];
+  g_assert_no_errno(mkdir(folder, 0755));
+  g_assert_no_errno(symlink("a", link));
+  struct peer peer = peer_start(replace_all, native);
+  talk_tell(peer.socket, 'g');
+  for (; recv(peer.socket, &told, 1, MSG_DONTWAIT) != 1; looks++)
+    if (stat(folder, &status) < 0 || stat(link, &status) < 0 ||
+        readlink(link, target, sizeof target) < 0 || chmod(link, 0755) < 0) {
+      g_assert_cmpint(errno, ==, ESTALE);
+      failures++;
+    }
+  peer_wait(&peer);
+  g_assert_cmpuint(failures, <=, looks / 1000 + 2);
+  remove_file(link);
+  remove_folder(folder);
+}
+
 static const struct check checks[] = {
     {"a large listing has every name once", large_listing, 0},
     {"entries have inode and type", entries, 0},
@@ -360,6 +399,7 @@ static const struct check checks[] = {
     {"a removed directory that is open is empty", removed_while_open, 0},
     {"a directory that is open and is replaced by another one", replaced_while_open, 0},
     {"moving between folders, from both sides", move_between_folders, 0},
+    {"folders and links that are replaced without a pause", replaced_without_a_pause, 0},
     {0},
 };
 

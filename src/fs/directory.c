@@ -29,10 +29,10 @@ static int64_t now_ns(void) {
 }
 
 /* May the kernel make a listing of its own, and serve the one that it has? Remembers the time for
- * which the next one holds. */
+ * which the next one holds. Not in a store whose root has no such time. */
 static void cache_listing(struct fs *fs, const struct stat *root, struct fuse_file_info *file) {
   int64_t changed = nanoseconds(root->st_mtim);
-  bool quiet = now_ns() - changed > QUIET_NS;
+  bool quiet = !fs->store->ops->undated && now_ns() - changed > QUIET_NS;
   int64_t listed = atomic_exchange(&fs->listed, quiet ? changed : NO_LISTING);
   file->cache_readdir = quiet;
   file->keep_cache = quiet && listed == changed;

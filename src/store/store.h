@@ -105,6 +105,10 @@ typedef int store_list_fn(void *data, const char *name, uint64_t ino, unsigned c
 typedef int store_visit_fn(void *data, const struct stat *attributes);
 
 struct store_ops {
+  /* The root's modification time does not tell whether its names have changed: nobody may keep a listing
+   * as long as it stays the same. */
+  bool undated;
+
   void (*free)(struct store *store);
 
   /* -ENOENT, -ENOTDIR, -ENAMETOOLONG. Symbolic links are never followed, by any function here. */

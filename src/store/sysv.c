@@ -26,17 +26,18 @@ int sysv_namespace_enter(const char *which) {
 }
 
 /* Everybody may make segments, and remove their own: as in a directory with the sticky bit. When it
- * last changed nobody knows; a time that is always new keeps the kernel from keeping a listing. */
+ * last changed nobody knows. A time that is always new would be as wrong as one that never is, and tar(1)
+ * would say each time that the directory has changed as it was read. */
 static void fill_root(const struct sysv_store *store, struct stat *ret) {
   *ret = (struct stat){
       .st_ino = STORE_ROOT,
       .st_mode = S_IFDIR | S_ISVTX | S_IRWXU | S_IRWXG | S_IRWXO,
       .st_nlink = 2,
       .st_blksize = (blksize_t)sysconf(_SC_PAGESIZE),
+      .st_atim = store->born,
+      .st_mtim = store->born,
       .st_ctim = store->born,
   };
-  clock_gettime(CLOCK_REALTIME, &ret->st_mtim);
-  ret->st_atim = ret->st_mtim;
 }
 
 static int get_attributes(struct store *base, uint64_t node, struct stat *ret) {
@@ -224,6 +225,7 @@ static void sysv_free(struct store *base) {
 }
 
 static const struct store_ops sysv_ops = {
+    .undated = true,
     .free = sysv_free,
     .lookup = lookup,
     .find = find,

@@ -130,6 +130,21 @@ database_stop() {
     [ "$(cat "$MNT/0x000004d3")" = small ]
 }
 
+@test "a listing is of now, and the folder's times stay as they are while it is looked into" {
+    local times number
+    mount_start
+    cp "$FILE" "$MNT/$KEY"
+    times=$(stat -c '%x %y %z' "$MNT")
+    for number in {1..5}; do
+        [ "$(find "$MNT" -mindepth 1 | wc -l)" = "$number" ]
+        ipcmk -M 100 >/dev/null
+        cat "$MNT/$KEY" >/dev/null
+        kill -KILL "$(getfattr --only-values -n user.shmfs.worker "$MNT")"
+        sleep 0.1 # a quiet folder is one whose listing could be kept
+    done
+    [ "$(stat -c '%x %y %z' "$MNT")" = "$times" ]
+}
+
 @test "rm, chmod and chown are IPC_RMID and IPC_SET" {
     mount_start
     ipcmk -M 5000 -p 600

@@ -35,6 +35,7 @@ MEASURES = {
     "segment_copy": ("segment: copy from a mapping", 0.90),
     "segment_read": ("segment: 1 MiB reads", 0.90),
     "segment_read_file": ("segment: 1 MiB reads, beside read()", 0.95),
+    "segment_once": ("segment: looked into once, 1 MiB reads", 0.90),
     "segment_write": ("segment: 1 MiB writes", None),
     "segment_store": ("segment: stores to a mapping", 0.95),
     "segment_fault": ("segment: map and fault in", None),

@@ -89,6 +89,19 @@ static void read_mounted(struct bench *bench) {
   read_all(bench->reading, bench->buffer);
 }
 
+/* Once, as a tool does that has not attached it for something else. */
+static void attach_and_copy(struct bench *bench) {
+  char *memory = attach(bench);
+  copy_out(memory, bench->buffer);
+  shmdt(memory);
+}
+
+static void open_and_read(struct bench *bench) {
+  int fd = open_mounted(bench, O_RDONLY);
+  read_all(fd, bench->buffer);
+  close(fd);
+}
+
 static void copy_in(struct bench *bench) {
   for (size_t at = 0; at < SEGMENT_BYTES; at += MIB)
     memcpy(bench->attached + at, bench->buffer, MIB);
@@ -124,6 +137,7 @@ static const struct measure measures[] = {
     {"segment_copy", "MB/s", (double)SEGMENT_BYTES / 1e6, copy_attached, copy_mapped},
     {"segment_read", "MB/s", (double)SEGMENT_BYTES / 1e6, copy_attached, read_mounted},
     {"segment_read_file", "MB/s", (double)SEGMENT_BYTES / 1e6, read_file, read_mounted},
+    {"segment_once", "MB/s", (double)SEGMENT_BYTES / 1e6, attach_and_copy, open_and_read},
     {"segment_write", "MB/s", (double)SEGMENT_BYTES / 1e6, copy_in, write_all},
     {"segment_store", "stores/s", (double)TABLE_BYTES / LINE, store_attached, store_mapped},
     {"segment_fault", "pages/s", (double)TABLE_BYTES / PAGE, attach_and_fault, map_and_fault},

@@ -219,17 +219,18 @@ static void serve_turn(struct reader *reader) {
 
 /* The kernel copies a request into this memory. Were it not there yet, and were the worker killed at that
  * moment, the page fault would be refused, and the kernel would tell the client EIO instead of sending
- * the request to the next worker. So it is there before the first read (and is not filled with 0, because
- * the compiler would leave that to the kernel again). Without memory libfuse tries again. */
-static void make_buffer(struct fuse_buf *message) {
+ * the request to the next worker. So as much as is going to be used is there before the first read (and is not
+ * filled with 0, because the compiler would leave that to the kernel again). Without memory libfuse tries
+ * again. */
+static void make_buffer(const struct fs *fs, struct fuse_buf *message) {
   message->mem = malloc(FS_MESSAGE_MAX);
   if (message->mem)
-    memset(message->mem, 0xff, FS_MESSAGE_MAX);
+    memset(message->mem, 0xff, fs_message_expected(fs));
 }
 
 static void *reader_run(void *data) {
   struct reader reader = {.loop = data};
-  make_buffer(&reader.message);
+  make_buffer(reader.loop->fs, &reader.message);
   slices_shorten();
   int code = privilege_thread_init();
   if (code < 0) {

@@ -132,11 +132,15 @@ static int check_alive(struct fs *fs, uint64_t node, bool granted) {
   return code == -ESTALE && granted ? 0 : code;
 }
 
+/* One look for both, if that suffices. */
 static int check_found(struct fs *fs, uint64_t node, int flags, bool granted,
                        const struct opened *opened) {
-  int code = check_alive(fs, node, granted);
-  if (code == 0)
-    code = fs_check_protected(fs, node, flags);
+  struct statx now = {0};
+  bool writes = (flags & O_ACCMODE) != O_RDONLY;
+  bool seen = writes && fs->store->ops->get_statx(fs->store, node, STATX_NLINK, &now) == 0;
+  int code = seen && now.stx_nlink > 0 ? 0 : check_alive(fs, node, granted);
+  if (code == 0 && seen)
+    code = check_protected(&now, flags);
   if (code < 0)
     opens_let_go(fs->opens, opened);
   return code;

@@ -6,6 +6,7 @@
  * which default_permissions decides; and for locks, which then hold between all users of the mount
  * without a request. */
 #include <errno.h>
+#include <linux/limits.h>
 #include <stdio.h>
 #include <sys/mman.h>
 
@@ -131,6 +132,11 @@ void fs_free(struct fs *fs) {
 
 const struct fs_features *fs_features(const struct fs *fs) {
   return &fs->features;
+}
+
+size_t fs_message_expected(const struct fs *fs) {
+  bool writes = !fs->features.passthrough || limits_data(fs) || fs->store->ops->write;
+  return writes ? FS_MESSAGE_MAX : XATTR_SIZE_MAX + 4096;
 }
 
 static void miss_passthrough(struct fs *fs, const char *why) {

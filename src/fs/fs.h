@@ -71,6 +71,10 @@ const struct fs_features *fs_features(const struct fs *fs);
 #define FS_WRITE_MAX (1u << 20)
 #define FS_MESSAGE_MAX (FS_WRITE_MAX + 4096)
 
+/* Bytes of the longest message that is to be expected: FS_MESSAGE_MAX where writes come to the daemon,
+ * else what an extended attribute takes. After INIT. */
+size_t fs_message_expected(const struct fs *fs);
+
 /* The libfuse session on the device; owned by fs. */
 struct fuse_session *fs_session(struct fs *fs);
 

@@ -41,6 +41,11 @@ struct fuse_session *fs_session(struct fs *fs) {
   return fs->session;
 }
 
+size_t fs_message_expected(const struct fs *fs) {
+  (void)fs;
+  return FS_MESSAGE_MAX;
+}
+
 bool fs_idle(struct fs *fs, int64_t age_us) {
   pthread_mutex_lock(&fs->lock);
   fs->idle_calls += age_us == 0;

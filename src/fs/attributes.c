@@ -138,7 +138,7 @@ static int change(struct fs *fs, uint64_t node, const struct store_change *chang
     return code;
   bool found = opens_find(fs->opens, node, &opened);
   if ((change->mask & (STORE_CHANGE_SIZE | STORE_CHANGE_OPENED)) == STORE_CHANGE_SIZE)
-    code = opened.fd < 0 ? 0 : fs_check_protected(fs, node, O_WRONLY);
+    code = opened.fd < 0 ? 0 : fs_check_protected(fs, node);
   if (code == 0)
     code = fs->store->ops->change(fs->store, node, opened.fd, change, ret);
   if (found)

@@ -111,12 +111,10 @@ static int check_protected(const struct statx *file, int flags) {
 }
 
 /* What cannot be asked any more is open, and without a name. */
-int fs_check_protected(struct fs *fs, uint64_t node, int flags) {
+int fs_check_protected(struct fs *fs, uint64_t node) {
   struct statx now;
-  if ((flags & O_ACCMODE) == O_RDONLY ||
-      fs->store->ops->get_statx(fs->store, node, STATX_TYPE, &now) < 0)
-    return 0;
-  return check_protected(&now, flags);
+  int code = fs->store->ops->get_statx(fs->store, node, STATX_TYPE, &now);
+  return code < 0 ? 0 : check_protected(&now, O_WRONLY);
 }
 
 /* An idle slot outlives the last close by a moment, in which the native side may have removed the

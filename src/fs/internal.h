@@ -90,9 +90,9 @@ bool fs_keeps_setgid(fuse_req_t request, const struct stat *now);
  * itself is gone, and the other way round when it was removed through the mount (removed.h). */
 int fs_missing(struct fs *fs, uint64_t parent, int code);
 
-/* file.c: -EPERM where chattr(1) forbids an open with these flags of open(2), or for O_WRONLY what
- * truncate(2) does. Asked where a descriptor that is open already would do it. */
-int fs_check_protected(struct fs *fs, uint64_t node, int flags);
+/* file.c: -EPERM where chattr(1) forbids truncate(2). Asked where a descriptor that is open already would
+ * do it. */
+int fs_check_protected(struct fs *fs, uint64_t node);
 
 /* session.c: the session on the device, with replies going through the journal. */
 int fs_session_new(struct fs *fs);
